@@ -1,0 +1,1 @@
+"""Roadside's shared library: the contract, the numerical core, the traffic model and the gateway runtime."""

@@ -1,0 +1,79 @@
+"""Every topic, rule name and rule statement of Roadside. Nothing else writes one.
+
+Recipes, IoT policies and rules are tested against this module, so a topic changes here or nowhere.
+"""
+
+import re
+from typing import Final, Literal
+
+from roadside.contract.errors import InvalidTopicError
+
+CloudKind = Literal["windows", "events"]
+
+ROOT: Final = "roadside/v1"
+MAX_TOPIC_BYTES: Final = 256  # IoT Core's limit, without the $aws/rules/<rule>/ prefix
+
+# IoT thing names, less the colon: ids join names with it.
+_NAME = re.compile(r"[A-Za-z0-9_\-]{1,128}")
+
+# Local publish/subscribe on the gateway.
+READINGS_FILTER: Final = f"{ROOT}/readings/+"
+READINGS_RESOURCE: Final = f"{ROOT}/readings/*"
+FRAMES_FILTER: Final = f"{ROOT}/frames/+"
+FRAMES_RESOURCE: Final = f"{ROOT}/frames/*"
+
+
+def _name(field: str, value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise InvalidTopicError(field, value, "use 1 to 128 letters, digits, '-' or '_'")
+    return value
+
+
+def readings(sensor_id: str) -> str:
+    """Local topic of one sensor's JSON readings."""
+    return f"{ROOT}/readings/{_name('sensor_id', sensor_id)}"
+
+
+def frames(source: str) -> str:
+    """Local topic of the packed frames of one source."""
+    return f"{ROOT}/frames/{_name('source', source)}"
+
+
+def rule_name(kind: CloudKind) -> str:
+    """Name of the IoT rule that takes `kind`; also the Basic Ingest prefix, which carries no messaging charge."""
+    return f"roadside_{kind}"
+
+
+def uplink(kind: CloudKind, gateway: str) -> str:
+    """Basic Ingest topic on which a gateway publishes its windows or events."""
+    return f"$aws/rules/{rule_name(kind)}/{ROOT}/{_name('gateway', gateway)}/{kind}"
+
+
+def acks(gateway: str) -> str:
+    """Topic on which the cloud acknowledges a gateway's messages."""
+    return f"{ROOT}/{_name('gateway', gateway)}/acks"
+
+
+def commands(gateway: str) -> str:
+    """Topic on which the cloud asks something of a gateway."""
+    return f"{ROOT}/{_name('gateway', gateway)}/commands"
+
+
+def rule_sql(kind: CloudKind) -> str:
+    """Statement of the rule: wraps the body, whatever its bytes, and adds what the sender cannot forge.
+
+    topic(3) is the gateway, since with Basic Ingest the topic starts after the rule's name.
+    """
+    return (
+        f"SELECT encode(*, 'base64') AS payload, topic(3) AS gateway, timestamp() AS received_ms FROM '{ROOT}/+/{kind}'"
+    )
+
+
+def recipe_resource(topic_for: str) -> str:
+    """`topic_for` with the gateway's name as the variable that Greengrass recipes know."""
+    return topic_for.replace("THING", "{iot:thingName}")
+
+
+def policy_resource(topic_for: str) -> str:
+    """`topic_for` with the gateway's name as the variable that IoT policies know."""
+    return topic_for.replace("THING", "${iot:Connection.Thing.ThingName}")

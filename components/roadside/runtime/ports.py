@@ -1,0 +1,63 @@
+"""The seams between a component and its surroundings. Composition roots pass adapters; tests pass working fakes."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+MessageHandler = Callable[[str, bytes], None]  # topic, payload; must only enqueue, never block or raise
+
+
+class BusError(Exception):
+    """The surroundings refused or failed. Base of what a bus raises."""
+
+
+class BusUnavailableError(BusError):
+    """Not now: offline, spool or window full, throttled. Nothing is lost; try again later."""
+
+
+class BusRefusedError(BusError):
+    """Never: not authorised, or a topic or payload that no retry will make acceptable."""
+
+
+class BusClosedError(BusError):
+    """The connection is gone for good; flush to disk and exit non-zero so that the nucleus starts us anew."""
+
+
+class Bus(Protocol):
+    """Local publish/subscribe and the way to the cloud, as a component sees them."""
+
+    def subscribe_local(self, topic_filter: str, handler: MessageHandler) -> None:
+        """Hand every local message on `topic_filter` to `handler`, in order."""
+
+    def subscribe_cloud(self, topic_filter: str, handler: MessageHandler) -> None:
+        """Hand every message from the cloud on `topic_filter` to `handler`, in order."""
+
+    def publish_cloud(self, topic: str, payload: bytes) -> None:
+        """Hand `payload` on towards the cloud, QoS 1. Returning says nothing of its arrival: only an ack does.
+
+        Raises
+        ------
+        BusUnavailableError, BusRefusedError, BusClosedError
+        """
+
+    def close(self) -> None:
+        """End all subscriptions."""
+
+
+class Configuration(Protocol):
+    """The component's configuration as deployed."""
+
+    def read(self) -> dict[str, Any]:
+        """The whole tree, without accessControl. Raises BusError."""
+
+    def on_change(self, notify: Callable[[], None]) -> None:
+        """Call `notify` after a change; it must only set a flag, since the reader reads again."""
+
+
+class Clock(Protocol):
+    """Time as two readings: the wall, which may step, and a steady one, which never does."""
+
+    def wall_ms(self) -> int:
+        """Epoch milliseconds UTC."""
+
+    def steady_ms(self) -> int:
+        """Milliseconds from an arbitrary start; never goes back."""
