@@ -28,7 +28,7 @@ class WindowSummary(_message.Message):
     backfill: bool
     columns: bytes
     columns_deflated: bool
-    def __init__(self, schema: _Optional[int] = ..., gateway: _Optional[str] = ..., epoch_ms: _Optional[int] = ..., sequence: _Optional[int] = ..., window_start_ms: _Optional[int] = ..., window_ms: _Optional[int] = ..., revision: _Optional[int] = ..., backfill: _Optional[bool] = ..., columns: _Optional[bytes] = ..., columns_deflated: _Optional[bool] = ...) -> None: ...
+    def __init__(self, schema: _Optional[int] = ..., gateway: _Optional[str] = ..., epoch_ms: _Optional[int] = ..., sequence: _Optional[int] = ..., window_start_ms: _Optional[int] = ..., window_ms: _Optional[int] = ..., revision: _Optional[int] = ..., backfill: bool = ..., columns: _Optional[bytes] = ..., columns_deflated: bool = ...) -> None: ...
 
 class SegmentColumns(_message.Message):
     __slots__ = ("segment_count", "first_segment_number", "segment_number_gap", "sketch_error_permille", "sketch_first_bin", "sketch_bin_count", "sketch_bins", "vehicles_without_speed", "clipped_vehicles", "speed_sum_residual", "pace_sum_residual", "speed_square_sum_residual", "speed_min_residual", "speed_max_residual", "occupied_ms", "reading_interval_ms", "sensors_reporting", "readings_accepted_residual", "observed_residual_ms", "congestion_level_plus_one", "congestion_state", "readings_duplicate", "readings_late", "readings_rejected")
