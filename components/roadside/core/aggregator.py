@@ -1,0 +1,289 @@
+"""The state machine of a gateway: readings in, windows, corrections and congestion changes out.
+
+It never sleeps, logs, reads a clock or opens a file. The shell feeds readings, calls `advance` with the time, stores
+what comes back together with a snapshot, and calls again when told.
+
+A window lives through these states:
+
+    state      entered when                                 leaves when
+    open       its first reading comes, or its turn         the watermark passes its end -> closed, edition 0 sent
+    closed     its edition has been sent                    a late reading comes         -> corrected
+    corrected  a late reading changed it                    the correction delay is over -> closed, next edition sent
+    retired    the watermark is the correction age past it  readings for it are counted as too late
+
+Law: editions of one window carry revisions 0, 1, 2, ...; each contains all readings of the ones before.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from roadside.core.congestion import (
+    NO_LEVEL,
+    CongestionChange,
+    CongestionDetector,
+    CongestionRules,
+    congestion_level,
+    standing,
+)
+from roadside.core.errors import ConfigurationError
+from roadside.core.event_time import EventClock
+from roadside.core.grid import WindowGrid
+from roadside.core.readings import Fault, IntColumn, ReadingBatch
+from roadside.core.registry import Registry
+from roadside.core.summary import SegmentSums, summarise
+
+__all__ = ["NO_LEVEL", "Aggregator", "AggregatorConfig", "ClosedWindow", "Counters", "Output"]
+
+
+@dataclass(frozen=True, slots=True)
+class AggregatorConfig:
+    """How a gateway aggregates. Durations in ms.
+
+    window_ms : length of a window
+    reading_interval_ms : time between two readings of a sensor, and the time that one covers
+    allowed_lateness_ms : how long after its end a window waits for readings
+    correction_age_ms : how long after its end a closed window still takes late readings
+    correction_delay_ms : how long corrections are gathered before an edition is sent
+    max_future_skew_ms : how far in the future a timestamp is believed
+    idle_grace_ms : silence after which the clock moves the watermark
+    max_empty_windows : windows without any reading sent in a row; a longer gap is skipped
+    """
+
+    window_ms: int = 10_000
+    reading_interval_ms: int = 1_000
+    allowed_lateness_ms: int = 2_000
+    correction_age_ms: int = 300_000
+    correction_delay_ms: int = 10_000
+    max_future_skew_ms: int = 5_000
+    idle_grace_ms: int = 2_000
+    max_empty_windows: int = 360
+    congestion: CongestionRules = field(default_factory=CongestionRules)
+
+    def __post_init__(self) -> None:
+        for name in ("window_ms", "reading_interval_ms", "max_empty_windows"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(name, getattr(self, name), "must be positive")
+        for name in ("allowed_lateness_ms", "correction_age_ms", "correction_delay_ms", "max_future_skew_ms"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(name, getattr(self, name), "must not be negative")
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindow:
+    """One edition of a window. Columns are int64 [segments]; level is NO_LEVEL without evidence; state is a `State`."""
+
+    start_ms: int
+    window_ms: int
+    revision: int
+    sums: SegmentSums
+    level: IntColumn
+    state: IntColumn
+    duplicates: IntColumn
+    late: IntColumn
+    rejected: IntColumn
+
+
+@dataclass(slots=True)
+class Counters:
+    """What became of every reading and window since the state began."""
+
+    accepted: int = 0
+    duplicate: int = 0
+    conflicting: int = 0  # duplicates that told something else; the first telling stands
+    late: int = 0  # accepted after the window had been sent
+    rejected: dict[Fault, int] = field(default_factory=dict)
+    windows: int = 0
+    corrections: int = 0
+    windows_skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What `advance` found due: editions in the order of their windows, changes in the order of their occurrence."""
+
+    windows: tuple[ClosedWindow, ...]
+    changes: tuple[CongestionChange, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.windows or self.changes)
+
+
+class Aggregator:
+    """Windows of one gateway. `docs/numerics.md` defines every figure.
+
+    Cost: 250 sensors at 1 Hz and 10 s windows keep 0.8 MB; feeding one second of them takes about 0.1 ms.
+    """
+
+    def __init__(self, registry: Registry, config: AggregatorConfig) -> None:
+        self.registry = registry
+        self.config = config
+        self.counters = Counters()
+        self.clock = EventClock(config.allowed_lateness_ms, config.idle_grace_ms, config.max_future_skew_ms)
+        self.detector = CongestionDetector(registry, config.congestion)
+        self.grids: dict[int, WindowGrid] = {}  # by start, open, closed and corrected
+        self.next_start_ms: int | None = None  # first window not closed yet
+        self.states: dict[int, IntColumn] = {}  # congestion state as told with the first edition, by start
+
+    def feed(self, batch: ReadingBatch, wall_ms: int, steady_ms: int) -> None:
+        """Take readings, in any order, of any windows. Closes nothing: `advance` does."""
+        fault = batch.fault.copy()
+        bound_ms = self.clock.future_bound_ms(wall_ms, steady_ms)
+        fault[(fault == Fault.NO_FAULT) & (batch.timestamp_ms > bound_ms)] = Fault.FUTURE
+        # The watermark from before this batch: a batch that spans hours must not retire its own first rows.
+        watermark_ms = self.clock.watermark_ms(steady_ms)
+        start_ms = batch.timestamp_ms - batch.timestamp_ms % self.config.window_ms
+        if watermark_ms is not None:
+            retired = start_ms + self.config.window_ms + self.config.correction_age_ms <= watermark_ms
+            fault[(fault == Fault.NO_FAULT) & retired] = Fault.TOO_LATE
+        usable = fault == Fault.NO_FAULT
+        if usable.any() and self.next_start_ms is None:
+            self.next_start_ms = int(start_ms[usable].min())
+        if usable.any():
+            self.clock.observe(int(batch.timestamp_ms[usable].max()), steady_ms)
+        for start in np.unique(start_ms[usable]).tolist():
+            rows = np.flatnonzero(usable & (start_ms == start))
+            fault[rows[self._insert(start, batch.rows(rows), steady_ms)]] = Fault.OVERFLOW
+        self._count_faults(batch, fault, start_ms)
+
+    def advance(self, steady_ms: int) -> Output:
+        """Close what is due and send the corrections that have waited long enough."""
+        watermark_ms = self.clock.watermark_ms(steady_ms)
+        if watermark_ms is None or self.next_start_ms is None:
+            return Output((), ())
+        windows: list[ClosedWindow] = []
+        changes: list[CongestionChange] = []
+        for start_ms in self._due(self.next_start_ms, watermark_ms):
+            grid = self.grid(start_ms)
+            sums = summarise(grid, self.registry, self.config.reading_interval_ms)
+            changes += self.detector.update(sums, grid.end_ms, grid.window_ms)
+            self.states[start_ms] = self.detector.state
+            windows.append(self._edition(grid, sums))
+            self.counters.windows += 1
+        windows += self._corrections(watermark_ms, steady_ms)
+        self._retire(watermark_ms)
+        return Output(tuple(windows), tuple(changes))
+
+    def wake_at_steady_ms(self) -> int | None:
+        """When `advance` will next find something due if no reading comes; None if never."""
+        if self.next_start_ms is None or self.clock.latest_ms is None:
+            return None
+        times = [self.clock.steady_ms_of(self.next_start_ms + self.config.window_ms, self.clock.latest_ms)]
+        times += [
+            grid.late_since_ms + self.config.correction_delay_ms
+            for grid in self.grids.values()
+            if grid.late_since_ms is not None
+        ]
+        return min(times)
+
+    def drain(self) -> Output:
+        """Close every window that has readings and send every correction, whatever the time: nothing more will come."""
+        windows: list[ClosedWindow] = []
+        changes: list[CongestionChange] = []
+        newest_ms = max((start for start, grid in self.grids.items() if grid.has_readings()), default=None)
+        if newest_ms is not None:
+            end_ms = newest_ms + self.config.window_ms
+            self.clock.observe(end_ms + self.config.allowed_lateness_ms, self.clock.latest_at_steady_ms)
+            due = self.advance(self.clock.latest_at_steady_ms)
+            windows += due.windows
+            changes += due.changes
+            windows += self._corrections(end_ms, None)
+        return Output(tuple(windows), tuple(changes))
+
+    def _insert(self, start_ms: int, batch: ReadingBatch, steady_ms: int) -> npt.NDArray[np.bool_]:
+        """Put readings of one window into its grid; returns which of them found no place."""
+        grid = self.grid(start_ms)
+        report = grid.insert(batch)
+        segment = self.registry.sensor_segment[batch.sensor]
+        accepted = int(report.accepted.sum())
+        self.counters.accepted += accepted
+        self.counters.duplicate += int(report.duplicate.sum())
+        self.counters.conflicting += int(report.conflict.sum())
+        np.add.at(grid.duplicates, segment[report.duplicate], 1)
+        if accepted and self.next_start_ms is not None and start_ms < self.next_start_ms:
+            self.counters.late += accepted
+            np.add.at(grid.late, segment[report.accepted], 1)
+            if grid.late_since_ms is None:
+                grid.late_since_ms = steady_ms
+        return report.overflow
+
+    def grid(self, start_ms: int) -> WindowGrid:
+        """The grid of the window that starts at `start_ms`, made if need be."""
+        grid = self.grids.get(start_ms)
+        if grid is None:
+            grid = WindowGrid(
+                start_ms,
+                self.config.window_ms,
+                self.config.reading_interval_ms,
+                self.registry.sensor_count,
+                len(self.registry.segments),
+            )
+            self.grids[start_ms] = grid
+        return grid
+
+    def _count_faults(self, batch: ReadingBatch, fault: npt.NDArray[np.uint8], start_ms: IntColumn) -> None:
+        for row in np.flatnonzero(fault).tolist():
+            reason = Fault(int(fault[row]))
+            self.counters.rejected[reason] = self.counters.rejected.get(reason, 0) + 1
+            grid = self.grids.get(int(start_ms[row]))
+            if grid is not None and reason is not Fault.UNKNOWN_SENSOR:
+                grid.rejected[self.registry.sensor_segment[batch.sensor[row]]] += 1
+
+    def _due(self, next_start_ms: int, watermark_ms: int) -> Iterator[int]:
+        """Starts of the windows to close now, oldest first. A long gap without readings is skipped and counted."""
+        window_ms = self.config.window_ms
+        while next_start_ms + window_ms <= watermark_ms:
+            waiting = [start for start in self.grids if start >= next_start_ms]
+            ahead_ms = min([watermark_ms - watermark_ms % window_ms, *waiting]) - next_start_ms
+            if ahead_ms > self.config.max_empty_windows * window_ms:
+                self.counters.windows_skipped += ahead_ms // window_ms
+                self.detector.skip(ahead_ms)
+                next_start_ms += ahead_ms
+                self.next_start_ms = next_start_ms
+            else:
+                self.next_start_ms = next_start_ms + window_ms
+                yield next_start_ms
+                next_start_ms += window_ms
+
+    def _corrections(self, watermark_ms: int, steady_ms: int | None) -> list[ClosedWindow]:
+        """Editions of the windows whose late readings have waited long enough, or are about to retire."""
+        editions = []
+        for start_ms in sorted(self.grids):
+            grid = self.grids[start_ms]
+            if grid.late_since_ms is None:
+                continue
+            waited = steady_ms is None or steady_ms >= grid.late_since_ms + self.config.correction_delay_ms
+            if waited or grid.end_ms + self.config.correction_age_ms <= watermark_ms:
+                sums = summarise(grid, self.registry, self.config.reading_interval_ms)
+                editions.append(self._edition(grid, sums))
+                self.counters.corrections += 1
+        return editions
+
+    def _edition(self, grid: WindowGrid, sums: SegmentSums) -> ClosedWindow:
+        grid.revision += 1
+        grid.late_since_ms = None
+        grid.changed = True
+        unknown = np.zeros(len(self.registry.segments), dtype=np.int64)
+        return ClosedWindow(
+            start_ms=grid.start_ms,
+            window_ms=grid.window_ms,
+            revision=grid.revision,
+            sums=sums,
+            level=congestion_level(sums.average_speed_kmh(), self.registry.free_flow_kmh, standing(sums)),
+            state=self.states.get(grid.start_ms, unknown),
+            duplicates=grid.duplicates.copy(),
+            late=grid.late.copy(),
+            rejected=grid.rejected.copy(),
+        )
+
+    def _retire(self, watermark_ms: int) -> None:
+        for start_ms in [s for s, g in self.grids.items() if g.end_ms + self.config.correction_age_ms <= watermark_ms]:
+            del self.grids[start_ms]
+            self.states.pop(start_ms, None)
+
+
+def rejected_by_name(counters: Counters) -> Mapping[str, int]:
+    """Rejections by the lower-case name of their reason, for logs and reports."""
+    return {fault.name.lower(): count for fault, count in sorted(counters.rejected.items())}

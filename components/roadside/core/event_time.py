@@ -1,0 +1,61 @@
+"""How far event time has come.
+
+The law: the watermark never goes back. It follows the newest accepted reading by the allowed lateness, and once all
+sensors have been silent for a while it moves on at the pace of the steady clock, so that windows close without data.
+The wall clock only bounds how far ahead a reading may be, since it can step by an hour and must not close a window.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class EventClock:
+    """Event time of one gateway. All values in milliseconds.
+
+    Parameters
+    ----------
+    allowed_lateness_ms : how far a reading may be behind the newest one and still be on time
+    idle_grace_ms : silence of all sensors after which the steady clock takes over
+    max_future_skew_ms : how far a reading may be ahead of both the wall clock and event time
+    """
+
+    allowed_lateness_ms: int
+    idle_grace_ms: int
+    max_future_skew_ms: int
+    latest_ms: int | None = None
+    latest_at_steady_ms: int = 0
+    reached_ms: int | None = None
+
+    def future_bound_ms(self, wall_ms: int, steady_ms: int) -> int:
+        """Newest timestamp to believe.
+
+        Event time counts beside the wall clock, so that a wall clock stepping back locks no healthy sensor out.
+        """
+        if self.latest_ms is None:
+            return wall_ms + self.max_future_skew_ms
+        event_now_ms = self.latest_ms + max(0, steady_ms - self.latest_at_steady_ms)
+        return max(wall_ms, event_now_ms) + self.max_future_skew_ms
+
+    def observe(self, newest_ms: int, steady_ms: int) -> None:
+        """An accepted reading of `newest_ms` has come."""
+        if self.latest_ms is None or newest_ms >= self.latest_ms:
+            self.latest_ms = newest_ms
+            self.latest_at_steady_ms = steady_ms
+
+    def rebase(self, steady_ms: int) -> None:
+        """A new process has a new steady clock: silence counts from now."""
+        self.latest_at_steady_ms = steady_ms
+
+    def watermark_ms(self, steady_ms: int) -> int | None:
+        """No reading before it is on time any more. None before the first reading."""
+        if self.latest_ms is None:
+            return None
+        silent_ms = steady_ms - self.latest_at_steady_ms
+        newest_ms = self.latest_ms + max(0, silent_ms - self.idle_grace_ms)
+        candidate = newest_ms - self.allowed_lateness_ms
+        self.reached_ms = candidate if self.reached_ms is None else max(self.reached_ms, candidate)
+        return self.reached_ms
+
+    def steady_ms_of(self, watermark_ms: int, latest_ms: int) -> int:
+        """When the watermark will reach `watermark_ms` if every sensor stays silent after a reading of `latest_ms`."""
+        return self.latest_at_steady_ms + self.idle_grace_ms + watermark_ms + self.allowed_lateness_ms - latest_ms

@@ -1,0 +1,114 @@
+"""The readings of one window, as a dense grid of sensors and time slots.
+
+A reading is one write into its cell, a repeated reading meets itself there, a missing one leaves the cell empty, and
+the state is bounded by the number of cells. Two readings of one sensor in one slot (jitter brings them about) differ
+in their timestamps: the second goes to a side list, so neither is lost.
+Cost: 10 bytes a cell; 250 sensors at 1 Hz in 10 s are 25 kB.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from roadside.core.readings import ReadingBatch
+
+EMPTY = -1
+Row = tuple[int, int, int]  # vehicle count, speed, occupancy
+
+
+@dataclass(frozen=True, slots=True)
+class InsertReport:
+    """What became of the rows of one insert, each bool [n]."""
+
+    accepted: npt.NDArray[np.bool_]
+    duplicate: npt.NDArray[np.bool_]
+    conflict: npt.NDArray[np.bool_]  # duplicates that told something else; the first telling stands
+    overflow: npt.NDArray[np.bool_]
+
+
+class WindowGrid:
+    """The window [start_ms, start_ms + window_ms) of `sensor_count` sensors.
+
+    Attributes
+    ----------
+    revision : editions sent so far, minus one; -1 before the first
+    late_since_ms : steady time of the first late reading not yet sent, None if there is none
+    duplicates, late, rejected : int64 [segments], readings counted by segment
+    """
+
+    def __init__(self, start_ms: int, window_ms: int, slot_ms: int, sensor_count: int, segment_count: int) -> None:
+        self.start_ms = start_ms
+        self.window_ms = window_ms
+        self.slot_ms = slot_ms
+        self.sensor_count = sensor_count
+        slots = -(-window_ms // slot_ms)
+        self.offset_ms = np.full(slots * sensor_count, EMPTY, dtype=np.int32)
+        self.vehicle_count = np.zeros(slots * sensor_count, dtype=np.int16)
+        self.speed_dkmh = np.zeros(slots * sensor_count, dtype=np.int16)
+        self.occupancy_permille = np.zeros(slots * sensor_count, dtype=np.int16)
+        self.side: dict[tuple[int, int], Row] = {}  # (sensor, offset) of second readings in a slot
+        self.duplicates = np.zeros(segment_count, dtype=np.int64)
+        self.late = np.zeros(segment_count, dtype=np.int64)
+        self.rejected = np.zeros(segment_count, dtype=np.int64)
+        self.revision = -1
+        self.late_since_ms: int | None = None
+        self.changed = True  # since the last snapshot
+
+    @property
+    def end_ms(self) -> int:
+        return self.start_ms + self.window_ms
+
+    def insert(self, batch: ReadingBatch) -> InsertReport:
+        """Take readings that belong to this window and have no fault."""
+        self.changed = True
+        offset = (batch.timestamp_ms - self.start_ms).astype(np.int32)
+        cell = offset // self.slot_ms * self.sensor_count + batch.sensor
+        row = np.arange(len(batch))
+        # Of several rows for one cell the first in the batch is to win: numpy keeps the last write, so write backwards.
+        first_row = np.full(len(self.offset_ms), EMPTY, dtype=np.intp)
+        first_row[cell[::-1]] = row[::-1]
+        accepted = (first_row[cell] == row) & (self.offset_ms[cell] == EMPTY)
+        target = cell[accepted]
+        self.offset_ms[target] = offset[accepted]
+        self.vehicle_count[target] = batch.vehicle_count[accepted]
+        self.speed_dkmh[target] = batch.speed_dkmh[accepted]
+        self.occupancy_permille[target] = batch.occupancy_permille[accepted]
+
+        duplicate = np.zeros(len(batch), dtype=bool)
+        conflict = np.zeros(len(batch), dtype=bool)
+        overflow = np.zeros(len(batch), dtype=bool)
+        for i in np.flatnonzero(~accepted).tolist():
+            told: Row = (int(batch.vehicle_count[i]), int(batch.speed_dkmh[i]), int(batch.occupancy_permille[i]))
+            stored = self._stored(int(batch.sensor[i]), int(offset[i]), int(cell[i]))
+            if stored is not None:
+                duplicate[i] = True
+                conflict[i] = stored != told
+            elif len(self.side) < len(self.offset_ms):
+                self.side[int(batch.sensor[i]), int(offset[i])] = told
+                accepted[i] = True
+            else:
+                overflow[i] = True
+        return InsertReport(accepted, duplicate, conflict, overflow)
+
+    def _stored(self, sensor: int, offset_ms: int, cell: int) -> Row | None:
+        if self.offset_ms[cell] == offset_ms:
+            return int(self.vehicle_count[cell]), int(self.speed_dkmh[cell]), int(self.occupancy_permille[cell])
+        return self.side.get((sensor, offset_ms))
+
+    def readings(self) -> tuple[npt.NDArray[np.int64], ...]:
+        """Sensor, vehicle count, speed and occupancy of all accepted readings, each int64 [readings]."""
+        filled = np.flatnonzero(self.offset_ms != EMPTY)
+        columns = (
+            filled % self.sensor_count if self.sensor_count else filled,
+            self.vehicle_count[filled].astype(np.int64),
+            self.speed_dkmh[filled].astype(np.int64),
+            self.occupancy_permille[filled].astype(np.int64),
+        )
+        if not self.side:
+            return columns
+        side = np.array([(sensor, *told) for (sensor, _), told in self.side.items()], dtype=np.int64)
+        return tuple(np.concatenate([column, side[:, i]]) for i, column in enumerate(columns))
+
+    def has_readings(self) -> bool:
+        return bool(self.side) or bool((self.offset_ms != EMPTY).any())
