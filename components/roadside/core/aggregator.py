@@ -125,6 +125,7 @@ class Aggregator:
         self.detector = CongestionDetector(registry, config.congestion)
         self.grids: dict[int, WindowGrid] = {}  # by start, open, closed and corrected
         self.next_start_ms: int | None = None  # first window not closed yet
+        self.until_ms: int | None = None  # where a successor takes over; this one closes no window from there on
         self.states: dict[int, IntColumn] = {}  # congestion state as told with the first edition, by start
 
     def feed(self, batch: ReadingBatch, wall_ms: int, steady_ms: int) -> None:
@@ -170,7 +171,10 @@ class Aggregator:
         """When `advance` will next find something due if no reading comes; None if never."""
         if self.next_start_ms is None or self.clock.latest_ms is None:
             return None
-        times = [self.clock.steady_ms_of(self.next_start_ms + self.config.window_ms, self.clock.latest_ms)]
+        next_end_ms = self.next_start_ms + self.config.window_ms
+        if self.until_ms is not None and next_end_ms > self.until_ms:
+            next_end_ms = self.until_ms + self.config.correction_age_ms
+        times = [self.clock.steady_ms_of(next_end_ms, self.clock.latest_ms)]
         times += [
             grid.late_since_ms + self.config.correction_delay_ms
             for grid in self.grids.values()
@@ -191,6 +195,49 @@ class Aggregator:
             changes += due.changes
             windows += self._corrections(end_ms, None)
         return Output(tuple(windows), tuple(changes))
+
+    def end_ms(self) -> int | None:
+        """First instant after every window begun so far; None before the first reading."""
+        if self.next_start_ms is None:
+            return None
+        return max([self.next_start_ms, *(grid.end_ms for grid in self.grids.values())])
+
+    @property
+    def finished(self) -> bool:
+        """Whether a successor has taken over and no window here can change any more."""
+        if self.until_ms is None:
+            return False
+        return not self.grids and (self.next_start_ms is None or self.next_start_ms >= self.until_ms)
+
+    def inherit(self, predecessor: "Aggregator") -> None:
+        """Take over event time and what is known of congestion from an aggregator that ends where this one begins."""
+        self.clock.latest_ms = predecessor.clock.latest_ms
+        self.clock.latest_at_steady_ms = predecessor.clock.latest_at_steady_ms
+        self.next_start_ms = predecessor.until_ms if predecessor.next_start_ms is not None else None
+        places = {segment.number: i for i, segment in enumerate(predecessor.registry.segments)}
+        pairs = [
+            (i, places[segment.number]) for i, segment in enumerate(self.registry.segments) if segment.number in places
+        ]
+        for mine, theirs in pairs:
+            for name, memory in self.detector.arrays.items():
+                memory[mine] = predecessor.detector.arrays[name][theirs]
+
+    def reconfigure(self, config: AggregatorConfig) -> None:
+        """Adopt other times and thresholds.
+
+        Raises
+        ------
+        ConfigurationError
+            The window or reading interval differs: that needs a successor.
+        """
+        for name in ("window_ms", "reading_interval_ms"):
+            if getattr(config, name) != getattr(self.config, name):
+                raise ConfigurationError(name, getattr(config, name), f"must stay {getattr(self.config, name)}")
+        self.config = config
+        self.detector.rules = config.congestion
+        self.clock.allowed_lateness_ms = config.allowed_lateness_ms
+        self.clock.idle_grace_ms = config.idle_grace_ms
+        self.clock.max_future_skew_ms = config.max_future_skew_ms
 
     def _insert(self, start_ms: int, batch: ReadingBatch, steady_ms: int) -> npt.NDArray[np.bool_]:
         """Put readings of one window into its grid; returns which of them found no place."""
@@ -234,6 +281,8 @@ class Aggregator:
     def _due(self, next_start_ms: int, watermark_ms: int) -> Iterator[int]:
         """Starts of the windows to close now, oldest first. A long gap without readings is skipped and counted."""
         window_ms = self.config.window_ms
+        if self.until_ms is not None:
+            watermark_ms = min(watermark_ms, self.until_ms)
         while next_start_ms + window_ms <= watermark_ms:
             waiting = [start for start in self.grids if start >= next_start_ms]
             ahead_ms = min([watermark_ms - watermark_ms % window_ms, *waiting]) - next_start_ms

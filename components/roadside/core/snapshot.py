@@ -92,6 +92,7 @@ def _head(aggregator: Aggregator) -> dict[str, Any]:
     return {
         **_identity(aggregator),
         "next_start_ms": aggregator.next_start_ms,
+        "until_ms": aggregator.until_ms,
         "latest_ms": aggregator.clock.latest_ms,
         "watermark_ms": aggregator.clock.reached_ms,
         "counters": {name: getattr(counters, name) for name in Counters.__dataclass_fields__ if name != "rejected"},
@@ -101,6 +102,7 @@ def _head(aggregator: Aggregator) -> dict[str, Any]:
 
 def _restore_head(aggregator: Aggregator, head: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     aggregator.next_start_ms = head["next_start_ms"]
+    aggregator.until_ms = head["until_ms"]
     aggregator.clock.latest_ms = head["latest_ms"]
     aggregator.clock.reached_ms = head["watermark_ms"]
     rejected = {Fault(int(fault)): count for fault, count in head["rejected"].items()}

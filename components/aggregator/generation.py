@@ -1,0 +1,72 @@
+"""One layout of windows and segments, and the span of event time for which it holds.
+
+A change of the window length or of the segments begins a new generation at a boundary of windows: readings before the
+boundary go on to the old generation, which lives until its corrections are over. So a change loses no reading and
+counts none twice, and no two windows of a gateway ever overlap.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from roadside.core.aggregator import Aggregator
+from roadside.core.readings import ReadingBatch
+from roadside.core.registry import Registry
+
+from aggregator.settings import AggregatorSettings
+
+
+@dataclass(slots=True)
+class Generation:
+    """An aggregator for readings of [from_ms, until_ms); `until_ms` is None for the newest."""
+
+    number: int
+    settings: AggregatorSettings
+    registry: Registry
+    aggregator: Aggregator
+    from_ms: int = 0
+    until_ms: int | None = None
+
+    @classmethod
+    def begin(cls, number: int, settings: AggregatorSettings, registry: Registry, from_ms: int = 0) -> "Generation":
+        """A generation with an empty state."""
+        return cls(number, settings, registry, Aggregator(registry, settings.aggregation()), from_ms)
+
+    def feed(self, batch: ReadingBatch, wall_ms: int, steady_ms: int) -> None:
+        """Take the readings of this generation's span. The newest also counts those that belong to none."""
+        if self.until_ms is None and self.from_ms == 0:
+            self.aggregator.feed(batch, wall_ms, steady_ms)
+            return
+        mine = batch.timestamp_ms >= self.from_ms
+        if self.until_ms is None:
+            mine |= batch.fault != 0
+        else:
+            mine &= (batch.timestamp_ms < self.until_ms) & (batch.fault == 0)
+        if mine.any():
+            self.aggregator.feed(batch.rows(np.flatnonzero(mine)), wall_ms, steady_ms)
+
+    def succeed(self, settings: AggregatorSettings, registry: Registry) -> "Generation":
+        """Set the boundary and begin the next generation there."""
+        boundary_ms = 0
+        end_ms = self.aggregator.end_ms()
+        if end_ms is not None:
+            common_ms = math.lcm(self.settings.window_seconds, settings.window_seconds) * 1000
+            boundary_ms = -(-end_ms // common_ms) * common_ms
+        self.until_ms = boundary_ms
+        self.aggregator.until_ms = boundary_ms
+        successor = Generation.begin(self.number + 1, settings, registry, boundary_ms)
+        successor.aggregator.inherit(self.aggregator)
+        return successor
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more can come of it."""
+        return self.until_ms is not None and self.aggregator.finished
+
+    def keeps_layout(self, settings: AggregatorSettings, registry: Registry) -> bool:
+        """Whether `settings` ask for the same windows and segments."""
+        return (
+            registry.fingerprint == self.registry.fingerprint
+            and settings.window_seconds == self.settings.window_seconds
+            and settings.reading_interval_ms == self.settings.reading_interval_ms
+        )

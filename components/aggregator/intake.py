@@ -1,0 +1,127 @@
+"""Local messages as batches of readings.
+
+A message that is no message of ours, and a reading that has not the right fields, is counted with its reason; the
+rest of the same message is taken.
+"""
+
+from collections import Counter
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from roadside.contract import topics
+from roadside.contract.codec import decode_frame
+from roadside.contract.errors import DecodeError
+from roadside.contract.summary import ReadingFrame
+from roadside.core.readings import NONE, ReadingBatch, batch_from_integers, batch_from_measurements
+from roadside.core.registry import Registry
+
+FRAMES_PREFIX = topics.FRAMES_FILTER.removesuffix("+")
+
+
+class Reading(msgspec.Struct):
+    """A reading as JSON. Unknown fields are passed over; null means not measured.
+
+    Parameters
+    ----------
+    timestamp : epoch milliseconds UTC
+    vehicle_count : vehicles since the sensor's previous reading
+    average_speed_kmh : their mean speed
+    occupancy : share of time that the zone was covered, 0 to 1
+    """
+
+    sensor_id: str
+    timestamp: int
+    vehicle_count: int
+    average_speed_kmh: float | None = None
+    occupancy: float | None = None
+
+
+_decode_one = msgspec.json.Decoder(Reading).decode
+_decode_many = msgspec.json.Decoder(list[Reading]).decode
+_split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class Intake:
+    """Decodes local messages. Attribute `refused` counts what could not be read, by reason."""
+
+    def __init__(self) -> None:
+        self.refused: Counter[str] = Counter()
+
+    def decode(self, topic: str, payload: bytes, registry: Registry) -> ReadingBatch | None:
+        """The readings in a message, or None if there are none that can be read."""
+        if topic.startswith(FRAMES_PREFIX):
+            return self._frame(payload, registry)
+        readings = self._readings(payload)
+        return _batch(readings, registry) if readings else None
+
+    def _frame(self, payload: bytes, registry: Registry) -> ReadingBatch | None:
+        try:
+            frame = decode_frame(payload)
+        except DecodeError as error:
+            self.refused[f"frame: {error.field}"] += 1
+            return None
+        speed = _uint16(frame.speed_dkmh)
+        occupancy = _uint16(frame.occupancy_permille)
+        return batch_from_integers(
+            registry.index_of_numbers(_uint32(frame.sensor_number)),
+            frame.base_ms + _uint32(frame.offset_ms),
+            _uint16(frame.vehicle_count),
+            np.where(speed == ReadingFrame.NO_SPEED, NONE, speed),
+            np.where(occupancy == ReadingFrame.NO_SPEED, NONE, occupancy),
+        )
+
+    def _readings(self, payload: bytes) -> list[Reading]:
+        try:
+            if not payload.lstrip().startswith(b"["):
+                return [_decode_one(payload)]
+            return _decode_many(payload)
+        except msgspec.ValidationError:
+            return self._readable(payload)
+        except (msgspec.DecodeError, RecursionError):
+            self.refused["reading: no JSON"] += 1
+            return []
+
+    def _readable(self, payload: bytes) -> list[Reading]:
+        """The readings of a message in which at least one has the wrong fields."""
+        try:
+            parts = _split(payload) if payload.lstrip().startswith(b"[") else [msgspec.Raw(payload)]
+        except msgspec.DecodeError:
+            self.refused["reading: no JSON"] += 1
+            return []
+        readings = []
+        for part in parts:
+            try:
+                readings.append(_decode_one(part))
+            except msgspec.DecodeError:  # also ValidationError, its subclass
+                self.refused["reading: wrong fields"] += 1
+        return readings
+
+
+def _batch(readings: list[Reading], registry: Registry) -> ReadingBatch:
+    speeds = [reading.average_speed_kmh for reading in readings]
+    occupancies = [reading.occupancy for reading in readings]
+    return batch_from_measurements(
+        registry.index_of_ids([reading.sensor_id for reading in readings]),
+        _floats([reading.timestamp for reading in readings]),
+        _floats([reading.vehicle_count for reading in readings]),
+        _floats([0.0 if speed is None else speed for speed in speeds]),
+        _floats([0.0 if occupancy is None else occupancy for occupancy in occupancies]),
+        has_speed=np.array([speed is not None for speed in speeds], dtype=bool),
+        has_occupancy=np.array([occupancy is not None for occupancy in occupancies], dtype=bool),
+    )
+
+
+def _floats(values: list[float] | list[int]) -> npt.NDArray[np.float64]:
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:  # an integer beyond any float
+        return np.array([value if abs(value) < 2**63 else np.inf for value in values], dtype=np.float64)
+
+
+def _uint16(column: bytes) -> npt.NDArray[np.int64]:
+    return np.frombuffer(column, dtype="<u2").astype(np.int64)
+
+
+def _uint32(column: bytes) -> npt.NDArray[np.int64]:
+    return np.frombuffer(column, dtype="<u4").astype(np.int64)

@@ -1,0 +1,306 @@
+"""From local messages to the uplink: the Aggregator without its surroundings.
+
+No thread, no clock, no socket: whoever runs it hands in messages and the time. The same class runs in the component
+process, in the simulator's fleet and in a replay of recorded readings.
+
+Durability: closing a window, queueing its message and saving the state that no longer holds it is one transaction.
+Messages received since then are journalled every `JOURNAL_INTERVAL_MS`; a killed process replays them.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+from roadside.contract import topics
+from roadside.contract.codec import encode_window
+from roadside.contract.events import encode_event
+from roadside.contract.summary import SegmentSummary, WindowSummary
+from roadside.core.aggregator import ClosedWindow, Output, rejected_by_name
+from roadside.core.congestion import CongestionChange
+from roadside.core.registry import Registry
+from roadside.runtime.database import StoreError
+from roadside.runtime.outbox import MessageRefusedError, OutgoingMessage
+from roadside.runtime.store import GatewayStore
+from roadside.runtime.uplink import Publisher, Uplink, UplinkStatistics
+
+from aggregator import checkpoint, messages
+from aggregator.checkpoint import Checkpoint
+from aggregator.generation import Generation
+from aggregator.intake import Intake
+from aggregator.settings import AggregatorSettings
+
+JOURNAL_INTERVAL_MS: Final = 500  # a killed process loses what came since; we promise a second
+RETRY_MS: Final = 1000
+MAX_JOURNAL_BYTES: Final = 4 * 1024 * 1024  # unwritten, while the disk fails
+MAX_UNSAVED: Final = 2000  # windows and events held in memory while the disk fails
+
+_log = logging.getLogger(__name__)
+
+JournalRecord = list[tuple[int, str, bytes]]  # wall_ms, topic, payload
+
+
+@dataclass(frozen=True, slots=True)
+class _Edition:
+    window: ClosedWindow
+    segments: tuple[SegmentSummary, ...]
+    reading_interval_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    change: CongestionChange
+    registry: Registry
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineStatistics:
+    """Counts since the state began, but for `unreadable` and `shed`, which count since the process began."""
+
+    readings_accepted: int
+    readings_duplicate: int
+    readings_late: int
+    readings_rejected: Mapping[str, int]
+    messages_unreadable: Mapping[str, int]
+    windows: int
+    corrections: int
+    windows_skipped: int
+    results_shed: int
+    uplink: UplinkStatistics
+
+
+class Pipeline:
+    """One gateway's aggregation and uplink. Call from one thread.
+
+    Parameters
+    ----------
+    gateway : the IoT thing's name
+    store : its durable memory; holds the state of an earlier process, which is taken up again
+    publisher : the way to the cloud
+
+    Raises
+    ------
+    SnapshotError
+        The store holds a state that this version cannot read.
+    StoreError
+        The disk fails.
+    """
+
+    def __init__(
+        self,
+        gateway: str,
+        store: GatewayStore,
+        publisher: Publisher,
+        settings: AggregatorSettings,
+        *,
+        steady_ms: int,
+    ) -> None:
+        self.gateway = gateway
+        self.intake = Intake()
+        self._store = store
+        self._publisher = publisher
+        self._uplink = Uplink(store.outbox, store.epoch_ms, publisher, settings.uplink())
+        self._checkpoint = Checkpoint(store.state)
+        self._generations = checkpoint.load(store.state, steady_ms)
+        self._unjournalled: JournalRecord = []
+        self._unjournalled_bytes = 0
+        self._journal_due_ms: int | None = None
+        self._unsaved: list[_Edition | _Change] = []
+        self._save_due_ms: int | None = None
+        self._shed = 0
+        for record in store.journal.records():
+            for wall_ms, topic, payload in msgspec.msgpack.decode(record, type=JournalRecord):
+                self._feed(topic, payload, wall_ms, steady_ms)
+        self.apply(settings)
+
+    def apply(self, settings: AggregatorSettings) -> None:
+        """Adopt validated settings. Other segments or another window length hold from the next boundary on.
+
+        Raises
+        ------
+        ConfigurationError
+            The segments contradict each other; nothing was changed.
+        """
+        registry = settings.registry()
+        if settings.uplink() != self._uplink.settings:
+            self._uplink.configure(settings.uplink())
+        if registry is None:
+            return
+        newest = self._generations[-1] if self._generations else None
+        if newest is None:
+            self._generations = [Generation.begin(1, settings, registry)]
+        elif newest.keeps_layout(settings, registry):
+            newest.settings = settings
+            newest.aggregator.reconfigure(settings.aggregation())
+        else:
+            self._generations.append(newest.succeed(settings, registry))
+
+    def receive(self, topic: str, payload: bytes, wall_ms: int, steady_ms: int) -> None:
+        """Take a local message with readings."""
+        if not self._generations:
+            self.intake.refused["no segments configured"] += 1
+            return
+        self._feed(topic, payload, wall_ms, steady_ms)
+        self._unjournalled.append((wall_ms, topic, payload))
+        self._unjournalled_bytes += len(payload)
+        while self._unjournalled_bytes > MAX_JOURNAL_BYTES:
+            # Still counted in the open window, just not safe from a kill while the disk fails.
+            self._unjournalled_bytes -= len(self._unjournalled.pop(0)[2])
+        if self._journal_due_ms is None:
+            self._journal_due_ms = steady_ms + JOURNAL_INTERVAL_MS
+
+    def on_ack(self, payload: bytes, wall_ms: int) -> None:
+        """Take the cloud's acknowledgement."""
+        try:
+            self._uplink.on_ack(payload, wall_ms)
+        except StoreError as error:
+            _log.warning("cannot settle acknowledged messages; they will be sent again", extra={"reason": str(error)})
+
+    def tick(self, wall_ms: int, steady_ms: int) -> int:
+        """Close what is due, make it durable, send what may be sent.
+
+        Returns
+        -------
+        int
+            Steady time at which to call again, sooner if a message comes.
+
+        Raises
+        ------
+        BusClosedError
+            The connection is gone for good; what is accepted is safe.
+        """
+        for generation in self._generations:
+            self._collect(generation, generation.aggregator.advance(steady_ms))
+        finished = [generation for generation in self._generations if generation.finished]
+        self._generations = [generation for generation in self._generations if not generation.finished]
+        if finished and self._save_due_ms is None:
+            self._save_due_ms = steady_ms
+        try:
+            if self._save_due_ms is not None and self._save_due_ms <= steady_ms:
+                self._save(wall_ms)
+            elif self._journal_due_ms is not None and self._journal_due_ms <= steady_ms:
+                self._journal()
+            pump_ms = self._uplink.pump(wall_ms, steady_ms)
+        except StoreError as error:
+            _log.error("cannot write; holding results in memory", extra={"reason": str(error)})
+            self._defer(steady_ms + RETRY_MS)
+            pump_ms = steady_ms + RETRY_MS
+        wakes = [generation.aggregator.wake_at_steady_ms() for generation in self._generations]
+        due = [pump_ms, self._journal_due_ms, self._save_due_ms, *wakes]
+        return max(steady_ms, min(at_ms for at_ms in due if at_ms is not None))
+
+    def flush(self, wall_ms: int) -> None:
+        """Make everything accepted so far durable. Raises StoreError."""
+        self._save(wall_ms)
+
+    def drain(self, wall_ms: int) -> None:
+        """Close every window at once, for readings that have come to their end. Raises StoreError."""
+        for generation in self._generations:
+            self._collect(generation, generation.aggregator.drain())
+        self._save(wall_ms)
+
+    def statistics(self, wall_ms: int) -> PipelineStatistics:
+        """Counts for logs, metrics and reports."""
+        all_counters = [generation.aggregator.counters for generation in self._generations]
+        rejected: dict[str, int] = {}
+        for counters in all_counters:
+            for reason, count in rejected_by_name(counters).items():
+                rejected[reason] = rejected.get(reason, 0) + count
+        return PipelineStatistics(
+            readings_accepted=sum(counters.accepted for counters in all_counters),
+            readings_duplicate=sum(counters.duplicate for counters in all_counters),
+            readings_late=sum(counters.late for counters in all_counters),
+            readings_rejected=rejected,
+            messages_unreadable=dict(self.intake.refused),
+            windows=sum(counters.windows for counters in all_counters),
+            corrections=sum(counters.corrections for counters in all_counters),
+            windows_skipped=sum(counters.windows_skipped for counters in all_counters),
+            results_shed=self._shed,
+            uplink=self._uplink.statistics(wall_ms),
+        )
+
+    def _feed(self, topic: str, payload: bytes, wall_ms: int, steady_ms: int) -> None:
+        for generation in self._generations:
+            # Each generation numbers the sensors in its own way, so each decodes for itself; there is rarely a second.
+            intake = self.intake if generation is self._generations[-1] else Intake()
+            batch = intake.decode(topic, payload, generation.registry)
+            if batch is not None:
+                generation.feed(batch, wall_ms, steady_ms)
+
+    def _collect(self, generation: Generation, output: Output) -> None:
+        if not output:
+            return
+        self._unsaved += [_Change(change, generation.registry) for change in output.changes]
+        self._unsaved += [
+            _Edition(
+                window,
+                messages.segment_summaries(window, generation.registry),
+                generation.settings.reading_interval_ms,
+            )
+            for window in output.windows
+        ]
+        excess = len(self._unsaved) - MAX_UNSAVED
+        if excess > 0:
+            del self._unsaved[:excess]
+            self._shed += excess
+        if self._save_due_ms is None:
+            self._save_due_ms = 0
+
+    def _save(self, wall_ms: int) -> None:
+        """One transaction: the results' messages, the state without them, an empty journal."""
+        try:
+            with self._store.transaction():
+                for result in self._unsaved:
+                    self._queue(result, wall_ms)
+                self._checkpoint.save(self._generations)
+                self._store.journal.clear()
+        except StoreError:
+            self._checkpoint.undone(self._generations)
+            raise
+        self._checkpoint.done()
+        self._unsaved = []
+        self._save_due_ms = None
+        self._forget_unjournalled()
+
+    def _queue(self, result: _Edition | _Change, wall_ms: int) -> None:
+        sequence = self._store.outbox.next_sequence()
+        try:
+            if isinstance(result, _Change):
+                event = messages.congestion_event(
+                    result.change, result.registry, self.gateway, self._store.epoch_ms, sequence
+                )
+                topic = topics.uplink("events", self.gateway)
+                self._store.outbox.add(OutgoingMessage(sequence, "events", topic, encode_event(event), wall_ms))
+            else:
+                window = WindowSummary(
+                    gateway=self.gateway,
+                    epoch_ms=self._store.epoch_ms,
+                    sequence=sequence,
+                    window_start_ms=result.window.start_ms,
+                    window_ms=result.window.window_ms,
+                    segments=result.segments,
+                    revision=result.window.revision,
+                    reading_interval_ms=result.reading_interval_ms,
+                )
+                topic = topics.uplink("windows", self.gateway)
+                self._store.outbox.add(OutgoingMessage(sequence, "windows", topic, encode_window(window), wall_ms))
+        except MessageRefusedError as error:
+            self._shed += 1
+            _log.error("a result makes no message that could be sent", extra={"reason": str(error)})
+
+    def _journal(self) -> None:
+        with self._store.transaction():
+            self._store.journal.append(msgspec.msgpack.encode(self._unjournalled))
+        self._forget_unjournalled()
+
+    def _forget_unjournalled(self) -> None:
+        self._unjournalled = []
+        self._unjournalled_bytes = 0
+        self._journal_due_ms = None
+
+    def _defer(self, until_ms: int) -> None:
+        if self._save_due_ms is not None:
+            self._save_due_ms = until_ms
+        if self._journal_due_ms is not None:
+            self._journal_due_ms = until_ms

@@ -1,0 +1,73 @@
+"""What can be configured about the Aggregator; names, ranges and defaults.
+
+In the component's configuration the keys are in camelCase (`windowSeconds`).
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+from roadside.core.aggregator import AggregatorConfig
+from roadside.core.registry import Registry, RoadClass, Segment
+from roadside.runtime.uplink import MAX_PUBLISHES_PER_SECOND, UplinkSettings
+
+WindowSeconds = Annotated[int, Meta(ge=1, le=3600)]
+Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
+
+
+class SegmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """One segment and its sensors, which carry consecutive city-wide numbers."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=128)]
+    number: Annotated[int, Meta(ge=0, lt=2**32)]
+    road_class: Literal["freeway", "ramp", "arterial"]
+    free_flow_kmh: Annotated[float, Meta(gt=0, le=200)]
+    lanes: Annotated[int, Meta(ge=1, le=20)]
+    first_sensor_number: Annotated[int, Meta(ge=0, lt=2**32)]
+    sensors: list[Annotated[str, Meta(min_length=1, max_length=128)]]
+
+
+class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """The whole configuration. Defaults stand in the recipe as well; a test holds the two together."""
+
+    window_seconds: WindowSeconds = 10
+    reading_interval_ms: Annotated[int, Meta(ge=100, le=600_000)] = 1000
+    allowed_lateness_ms: Milliseconds = 2000
+    correction_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 300
+    max_future_skew_ms: Milliseconds = 5000
+    publishes_per_second: Annotated[int, Meta(ge=1, le=MAX_PUBLISHES_PER_SECOND)] = 20
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    segments: list[SegmentSettings] = []
+
+    def registry(self) -> Registry | None:
+        """The gateway's segments; None before any are configured. Raises ConfigurationError if they contradict."""
+        if not self.segments:
+            return None
+        return Registry(
+            Segment(
+                segment_id=segment.id,
+                number=segment.number,
+                road_class=RoadClass(segment.road_class),
+                free_flow_kmh=segment.free_flow_kmh,
+                lanes=segment.lanes,
+                sensor_ids=tuple(segment.sensors),
+                first_sensor_number=segment.first_sensor_number,
+            )
+            for segment in self.segments
+        )
+
+    def aggregation(self) -> AggregatorConfig:
+        """The core's view of these settings."""
+        return AggregatorConfig(
+            window_ms=self.window_seconds * 1000,
+            reading_interval_ms=self.reading_interval_ms,
+            allowed_lateness_ms=self.allowed_lateness_ms,
+            correction_age_ms=self.correction_seconds * 1000,
+            correction_delay_ms=self.window_seconds * 1000,
+            max_future_skew_ms=self.max_future_skew_ms,
+            idle_grace_ms=2 * self.reading_interval_ms,
+        )
+
+    def uplink(self) -> UplinkSettings:
+        """The uplink's view of these settings."""
+        return UplinkSettings(publishes_per_second=self.publishes_per_second)

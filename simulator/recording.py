@@ -1,0 +1,173 @@
+"""Recorded readings: a folder with `sensors.csv` and `readings*.csv[.gz]`, as detector archives keep them.
+
+sensors.csv   sensor_id, edge_id (the segment), lane, road_class, road, speed_limit_kmh, ...
+readings      sensor_id, timestamp (ISO 8601, START of the interval), vehicle_count, average_speed_kmh and/or
+              harmonic_speed_kmh (empty without vehicles), occupancy_pct (0 to 100)
+"""
+
+import csv
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Final, TextIO
+
+from aggregator.settings import SegmentSettings
+
+SENSOR_COLUMNS: Final = ("sensor_id", "edge_id", "lane", "road_class", "road", "speed_limit_kmh")
+READING_COLUMNS: Final = ("sensor_id", "timestamp", "vehicle_count", "occupancy_pct")
+SPEED_COLUMNS: Final = ("harmonic_speed_kmh", "average_speed_kmh")  # the first one present is taken
+ROAD_CLASSES: Final = ("freeway", "ramp", "arterial")
+
+
+class RecordingError(Exception):
+    """The folder holds no recording that can be replayed; the message names the file, the field and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedReading:
+    """One row as it stands in the file: None where a cell is empty, the text where it is no number."""
+
+    sensor_id: str
+    timestamp_ms: int | str
+    vehicle_count: float | str | None
+    speed_kmh: float | str | None
+    occupancy: float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedGateway:
+    """The segments of one road, or of all streets together, as one gateway would have them."""
+
+    gateway_id: str
+    segments: tuple[SegmentSettings, ...]
+
+
+class Recording:
+    """A folder of recorded readings, laid out on gateways: one for each freeway direction, one for all other roads.
+
+    Raises
+    ------
+    RecordingError
+        A file or column is missing, or a row of sensors.csv makes no sense.
+    """
+
+    def __init__(self, folder: Path, freeway_free_flow_kmh: float) -> None:
+        self.folder = folder
+        self.gateways = _gateways(folder / "sensors.csv", freeway_free_flow_kmh)
+        self.reading_files = sorted(p for p in folder.glob("readings*.csv*") if p.name.endswith((".csv", ".csv.gz")))
+        if not self.reading_files:
+            raise RecordingError(f"{folder}: no readings*.csv or readings*.csv.gz; name a folder that holds recordings")
+
+    def readings(self) -> Iterator[RecordedReading]:
+        """All rows, file after file, in the order of the files."""
+        for path in self.reading_files:
+            yield from _readings(path)
+
+    def interval_ms(self) -> int:
+        """Time between two readings of a sensor, from the rows at the beginning."""
+        times: dict[str, set[int]] = {}
+        for reading in islice(self.readings(), 20_000):
+            if isinstance(reading.timestamp_ms, int):
+                times.setdefault(reading.sensor_id, set()).add(reading.timestamp_ms)
+        steps = [later - earlier for seen in times.values() for earlier, later in pairwise(sorted(seen))]
+        if not steps:
+            raise RecordingError(f"{self.reading_files[0]}: no sensor has two readings, so their interval is unknown")
+        return max(set(steps), key=steps.count)
+
+
+def iso(timestamp_ms: int) -> str:
+    """Epoch milliseconds as ISO 8601 in UTC, with milliseconds only where there are any."""
+    moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds" if timestamp_ms % 1000 else "seconds").replace("+00:00", "Z")
+
+
+def _open(path: Path) -> TextIO:
+    try:
+        if path.suffix == ".gz":
+            return gzip.open(path, "rt", encoding="utf-8", newline="")
+        return path.open(encoding="utf-8", newline="")
+    except FileNotFoundError as error:
+        raise RecordingError(f"{path}: no such file; a recording needs sensors.csv and readings*.csv") from error
+
+
+def _reader(stream: TextIO, path: Path, columns: tuple[str, ...]) -> "csv.DictReader[str]":
+    reader = csv.DictReader(stream)
+    missing = [column for column in columns if column not in (reader.fieldnames or ())]
+    if missing:
+        raise RecordingError(f"{path}: missing column(s) {', '.join(missing)}")
+    return reader
+
+
+def _gateways(path: Path, freeway_free_flow_kmh: float) -> tuple[RecordedGateway, ...]:
+    sensors: dict[str, list[dict[str, str]]] = {}
+    with _open(path) as stream:
+        for row in _reader(stream, path, SENSOR_COLUMNS):
+            if row["road_class"] not in ROAD_CLASSES:
+                known = ", ".join(ROAD_CLASSES)
+                raise RecordingError(f"{path}: road_class = {row['road_class']!r} of {row['sensor_id']}: use {known}")
+            sensors.setdefault(row["edge_id"], []).append(row)
+    if not sensors:
+        raise RecordingError(f"{path}: holds no sensor")
+    by_gateway: dict[str, list[SegmentSettings]] = {}
+    first_sensor_number = 0
+    for number, (edge_id, rows) in enumerate(sensors.items()):
+        road_class = rows[0]["road_class"]
+        gateway_id = rows[0]["road"] if road_class == "freeway" else "streets"
+        try:
+            limit_kmh = float(rows[0]["speed_limit_kmh"])
+        except ValueError as error:
+            raise RecordingError(f"{path}: speed_limit_kmh = {rows[0]['speed_limit_kmh']!r} of {edge_id}") from error
+        segment = SegmentSettings(
+            id=edge_id,
+            number=number,
+            road_class=road_class,  # type: ignore[arg-type]  # checked above
+            free_flow_kmh=freeway_free_flow_kmh if road_class == "freeway" else limit_kmh,
+            lanes=len({row["lane"] for row in rows}),
+            first_sensor_number=first_sensor_number,
+            sensors=[row["sensor_id"] for row in rows],
+        )
+        first_sensor_number += len(rows)
+        by_gateway.setdefault(gateway_id, []).append(segment)
+    return tuple(RecordedGateway(gateway_id, tuple(segments)) for gateway_id, segments in sorted(by_gateway.items()))
+
+
+def _readings(path: Path) -> Iterator[RecordedReading]:
+    with _open(path) as stream:
+        reader = _reader(stream, path, READING_COLUMNS)
+        speed_column = next((column for column in SPEED_COLUMNS if column in (reader.fieldnames or ())), None)
+        if speed_column is None:
+            raise RecordingError(f"{path}: missing a column {' or '.join(SPEED_COLUMNS)}")
+        try:
+            for row in reader:
+                occupancy_pct = _number(row["occupancy_pct"])
+                yield RecordedReading(
+                    sensor_id=row["sensor_id"],
+                    timestamp_ms=_milliseconds(row["timestamp"]),
+                    vehicle_count=_number(row["vehicle_count"]),
+                    speed_kmh=_number(row[speed_column]),
+                    occupancy=occupancy_pct / 100 if isinstance(occupancy_pct, float) else occupancy_pct,
+                )
+        except (EOFError, gzip.BadGzipFile, UnicodeDecodeError, csv.Error) as error:
+            raise RecordingError(
+                f"{path}: damaged at line {reader.line_num} ({error}); fetch the file again"
+            ) from error
+
+
+def _number(cell: str | None) -> float | str | None:
+    if not cell:
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def _milliseconds(cell: str | None) -> int | str:
+    try:
+        moment = datetime.fromisoformat(cell or "")
+    except ValueError:
+        return cell or ""
+    return round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000)
