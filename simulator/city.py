@@ -3,8 +3,6 @@
 `make_city` is pure: the same numbers give the same city, whatever the machine. Segments line up in corridors in
 gateway order, so a corridor runs on from one gateway to the next, as the pairing of neighbours in the cloud needs it.
 The city lies in the open sea (Dogger Bank), where no map can mistake it for a real one.
-
-`CityTraffic` (simulator.city_traffic) drives it.
 """
 
 from __future__ import annotations
@@ -15,8 +13,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from roadside.traffic import Cell, Corridor, Network, SensorLayout, Signal
+from roadside.traffic import (
+    Cell,
+    Corridor,
+    Network,
+    SensorLayout,
+    Signal,
+)
 
 RoadClass = Literal["freeway", "ramp", "arterial"]
 
@@ -92,10 +97,10 @@ class GatewayPlan:
             {
                 "id": segment.segment_id,
                 "number": segment.number,
-                "road_class": segment.road_class,
-                "free_flow_kmh": segment.free_flow_kmh,
+                "roadClass": segment.road_class,
+                "freeFlowKmh": segment.free_flow_kmh,
                 "lanes": segment.lanes,
-                "first_sensor_number": segment.first_sensor_number,
+                "firstSensorNumber": segment.first_sensor_number,
                 "sensors": list(segment.sensor_ids),
             }
             for segment in self.segments
@@ -104,22 +109,29 @@ class GatewayPlan:
 
 @dataclass(frozen=True, slots=True)
 class CorridorPlan:
-    """A one-way road: its segments in driving order, by city-wide number, and its cells in the network."""
+    """A one-way road: its segments in driving order, by city-wide number."""
 
     road_class: RoadClass
     segment_numbers: tuple[int, ...]
-    first_cell: int
-    cells_of_segment: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class City:
-    """All gateways, the roads between them, and where each sensor stands (arrays in order of sensor number)."""
+    """All gateways and the roads between them.
+
+    Attributes
+    ----------
+    network, layout
+        The roads as cells, corridor after corridor, and where each sensor stands, in order of sensor number.
+    segment_cells : intp, (segments, 2)
+        First cell and one past the last cell of each segment, by segment number.
+    """
 
     gateways: tuple[GatewayPlan, ...]
     corridors: tuple[CorridorPlan, ...]
     network: Network
     layout: SensorLayout
+    segment_cells: npt.NDArray[np.intp]
 
     @property
     def sensor_count(self) -> int:
@@ -152,9 +164,7 @@ class _Slot:
         return stations + self.design.cells_without_sensor
 
 
-def make_city(
-    sensors: int = 50_000, gateways: int = 200, seed: int = 1, *, sensors_per_segment: int = 10
-) -> City:
+def make_city(sensors: int = 50_000, gateways: int = 200, seed: int = 1, *, sensors_per_segment: int = 10) -> City:
     """Build a city.
 
     Parameters
@@ -179,26 +189,28 @@ def make_city(
     plans: list[CorridorPlan] = []
     cell = np.zeros(sensors, dtype=np.intp)
     lane = np.zeros(sensors, dtype=np.intp)
+    segment_cells = np.zeros((len(slots), 2), dtype=np.intp)
     next_cell = 0
     for members in _corridors_of(slots):
         design = members[0].design
         free_flow_kmh = float(rng.choice(design.speeds_kmh))
         corridor = (_freeway if design is FREEWAY else _arterial)(members, free_flow_kmh, rng)
         corridors.append(corridor)
-        sizes = tuple(slot.cells for slot in members)
-        plans.append(CorridorPlan(design.road_class, tuple(slot.number for slot in members), next_cell, sizes))
+        plans.append(CorridorPlan(design.road_class, tuple(slot.number for slot in members)))
         for slot in members:
             speed_kmh[slot.number] = free_flow_kmh
             place = np.arange(slot.sensor_count)
             numbers = slot.first_sensor_number + place
             cell[numbers] = next_cell + place // design.lanes
             lane[numbers] = place % design.lanes
+            segment_cells[slot.number] = next_cell, next_cell + slot.cells
             next_cell += slot.cells
     return City(
         gateways=_gateway_plans(slots, speed_kmh, gateways, rng),
         corridors=tuple(plans),
         network=Network.of(corridors),
         layout=SensorLayout(cell=cell, lane=lane),
+        segment_cells=segment_cells,
     )
 
 
@@ -251,7 +263,7 @@ def _freeway(members: Sequence[_Slot], free_flow_kmh: float, rng: np.random.Gene
     design = FREEWAY
     capacity_vph = design.capacity_vph_lane * design.lanes
     overloaded = rng.random() < 0.4
-    load = rng.uniform(1.02, 1.10) if overloaded else rng.uniform(0.55, 0.90)
+    load = rng.uniform(1.02, 1.20) if overloaded else rng.uniform(0.55, 0.90)
     exit_share = rng.uniform(0.05, 0.15)
     ramp_share = rng.uniform(0.10, 0.18)
     entry_vph = min((load - ramp_share) / (1.0 - exit_share), 0.97) * capacity_vph

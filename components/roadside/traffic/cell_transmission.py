@@ -9,6 +9,7 @@ C. F. Daganzo, "The cell transmission model", Transportation Research B 28 (1994
 The on-ramp of a cell goes first, up to half of R. The off-ramp takes the share β of the outflow and, first in first
 out, waits with it. Demand that finds no room waits in a queue before the entry or on the ramp. Signals and incidents
 act at the downstream end of their cell, so they narrow S and leave R alone: the queue stands in the cell itself.
+Capacity left by an incident was measured with its queue standing, so the 7 % do not come off it once more.
 
 Guarantees: 0 ≤ vehicles ≤ jam in every cell; every vehicle is either stored or has left (`conservation_error`).
 No stop-and-go waves and no lane changes: the model has one density per cell.
@@ -110,7 +111,7 @@ class CellTransmission:
         if capacity_factor is not None:
             if capacity_factor.shape != vehicles.shape:
                 raise StepError("capacity_factor", capacity_factor.shape, f"give one factor per cell, {vehicles.shape}")
-            allowed *= capacity_factor
+            allowed = np.minimum(allowed, capacity_factor)
         allowed[network.signal_cell[~self._green()]] = 0.0
         sending = np.minimum(limits.free_share * vehicles, limits.capacity * allowed)
         receiving = np.minimum(limits.capacity, limits.wave_share * np.maximum(network.jam_vehicles - vehicles, 0.0))

@@ -55,7 +55,7 @@ WEEKDAY = DemandProfile(
     peaks=(
         Peak(centre_s=8.0 * 3600, width_s=1.1 * 3600, height=0.80),
         Peak(centre_s=13.0 * 3600, width_s=2.8 * 3600, height=0.55),
-        Peak(centre_s=17.5 * 3600, width_s=1.4 * 3600, height=0.70),
+        Peak(centre_s=17.5 * 3600, width_s=1.4 * 3600, height=0.77),
     ),
 )
 """A working day: about 1 at 08:00 and at 17:30, three fifths at midday, a tenth at night."""
