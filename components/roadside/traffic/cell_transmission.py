@@ -30,6 +30,10 @@ QUEUE_DENSITY = 1.05
 """A cell discharges a queue, and its capacity drops, above this multiple of the critical density."""
 
 
+EMPTY_VEHICLES = 1e-9
+"""Less than this in a cell is none: the last traces of a platoon divide inexactly."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrafficState:
     """Traffic at the downstream end of every cell during the last step; float64, one value per cell.
@@ -180,7 +184,7 @@ class CellTransmission:
     def _observe(self, vehicles: FloatArray, outflow: FloatArray, dt_s: float) -> TrafficState:
         network = self.network
         speed = network.free_flow_m_s.copy()
-        np.divide(outflow * network.length_m, vehicles * dt_s, out=speed, where=vehicles > 0.0)
+        np.divide(outflow * network.length_m, vehicles * dt_s, out=speed, where=vehicles > EMPTY_VEHICLES)
         return TrafficState(
             flow_veh_s_lane=outflow / (network.lanes * dt_s),
             density_veh_m_lane=vehicles / (network.length_m * network.lanes),
