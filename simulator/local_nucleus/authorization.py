@@ -83,8 +83,8 @@ def _read_policy(service: str, policy_id: str, policy: Mapping[str, Any], thing_
 def resource_pattern(resource: str, *, mqtt: bool) -> re.Pattern[str]:
     """A resource as a regular expression.
 
-    `${*}`, `${$}` and `${?}` are the literal characters. With `mqtt`, a whole level `+` is one level and a last level `#`
-    is the level above and everything under it; elsewhere both are literal.
+    `${*}`, `${$}` and `${?}` are the literal characters. With `mqtt`, a whole level `+` is one level and a last level
+    `#` is the level above and everything under it; elsewhere both are literal.
 
     Raises
     ------

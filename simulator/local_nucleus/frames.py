@@ -5,10 +5,10 @@ A frame on the wire, big-endian::
     u32 total | u32 headers_len | u32 crc32(first 8 bytes) | headers | payload | u32 crc32(all before)
 
 The overhead is 16 bytes and the checksum is zlib's crc32. A header is ``u8 name_len, name, u8 kind, value``. Every RPC
-message carries the three headers ``:message-type``, ``:message-flags`` and ``:stream-id``; `Frame` lifts them into fields.
+message carries the headers ``:message-type``, ``:message-flags`` and ``:stream-id``; `Frame` lifts them into fields.
 
-`FrameDecoder` yields the same frames however the bytes are cut, and refuses the first bad byte it can recognise: after an
-error the stream has no frame boundary any more, so the only thing left to do is to close the connection.
+`FrameDecoder` yields the same frames however the bytes are cut, and refuses the first bad byte it can recognise: after
+an error the stream has no frame boundary any more, so all that is left to do is to close the connection.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One RPC message. `headers` holds every header but the three that became fields; a repeated name: the last wins."""
+    """One RPC message. `headers` holds all but the three that became fields; of a repeated name the last wins."""
 
     message_type: MessageType
     stream_id: int

@@ -1,7 +1,7 @@
 """The two nuclei as data: every limit and habit in which they differ, one frozen record each.
 
-`CLASSIC` is the Java nucleus 2.18 (values read in its source and documents), `LITE` the C nucleus 2.6 (values observed on
-it). Code elsewhere asks a field here, never the profile's name.
+`CLASSIC` is the Java nucleus 2.18 (values read in its source and documents), `LITE` the C nucleus 2.6 (values observed
+on it). Code elsewhere asks a field here, never the profile's name.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from typing import Literal
 
 ProfileName = Literal["classic", "lite"]
 
-_COMMON_OPERATIONS = frozenset({
-    "PublishToTopic",
-    "SubscribeToTopic",
-    "PublishToIoTCore",
-    "SubscribeToIoTCore",
-    "GetConfiguration",
-    "UpdateConfiguration",
-    "SubscribeToConfigurationUpdate",
-    "UpdateState",
-})
+_COMMON_OPERATIONS = frozenset(
+    {
+        "PublishToTopic",
+        "SubscribeToTopic",
+        "PublishToIoTCore",
+        "SubscribeToIoTCore",
+        "GetConfiguration",
+        "UpdateConfiguration",
+        "SubscribeToConfigurationUpdate",
+        "UpdateState",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Profile:
     refuses_with_ack: bool
     """A refused CONNECT is answered by a CONNECT_ACK without the accept flag; else the socket just closes."""
     strict_stream_ids: bool
+    tokens_are_base64: bool
     answers_ping: bool
     terminates_plain_responses: bool
     error_message_keys: tuple[str, ...]
@@ -61,8 +64,9 @@ class Profile:
     """0: no spool, a publish while offline fails at once."""
     window_messages: int
     window_bytes: int | None
-    publishes_per_s: float | None
-    publish_bytes_per_s: float | None
+    publishes_per_s: float
+    publish_bytes_per_s: float
+    """The spool's limiter; infinite where there is none."""
     max_publish_retries: int
     max_inbound_bytes: int | None
 
@@ -97,6 +101,7 @@ CLASSIC = Profile(
     version_header_required=True,
     refuses_with_ack=True,
     strict_stream_ids=True,
+    tokens_are_base64=False,
     answers_ping=True,
     terminates_plain_responses=True,
     error_message_keys=("message", "_message", "_service", "_errorCode"),
@@ -143,6 +148,7 @@ LITE = Profile(
     version_header_required=False,
     refuses_with_ack=False,
     strict_stream_ids=False,
+    tokens_are_base64=True,
     answers_ping=False,
     terminates_plain_responses=False,
     error_message_keys=("_message", "_errorCode"),
@@ -158,8 +164,8 @@ LITE = Profile(
     spool_bytes=0,
     window_messages=10,
     window_bytes=15_000,
-    publishes_per_s=None,
-    publish_bytes_per_s=None,
+    publishes_per_s=float("inf"),
+    publish_bytes_per_s=float("inf"),
     max_publish_retries=0,
     max_inbound_bytes=5_000,
     yaml_scalars_are_strings=True,

@@ -85,7 +85,7 @@ class Stream:
         self.close()
 
     def send_event(self, model: str, payload: bytes) -> bool:
-        """Send an encoded event. False: the stream is not open, or the component does not read and its buffer is full."""
+        """Send an encoded event. False: the stream is not open, or its component has stopped reading."""
         if not self.accepted or self.closed:
             return False
         headers = {_MODEL: f"aws.greengrass#{model}", **_JSON}
@@ -132,7 +132,12 @@ class Session(asyncio.Protocol):
     """The server's end of one IPC connection."""
 
     def __init__(
-        self, profile: Profile, dispatcher: Dispatcher, faults: Faults, sessions: set[Session], counters: SessionCounters
+        self,
+        profile: Profile,
+        dispatcher: Dispatcher,
+        faults: Faults,
+        sessions: set[Session],
+        counters: SessionCounters,
     ) -> None:
         self.profile = profile
         self.component: str | None = None
@@ -151,6 +156,8 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        # Events stop well below this; only a peer that asks and never reads its answers gets here.
+        self._transport.set_write_buffer_limits(high=2 * self.profile.subscriber_buffer_bytes)
         if self._faults.refuse_connect or len(self._sessions) >= self.profile.max_connections:
             self._counters.refused_connections += 1
             self.abort()
@@ -160,8 +167,6 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for frame in self._decoder.feed(data):
-                if self._closing:
-                    return
                 if self._faults.delay_ms > 0 or self._delayed:
                     self._delayed.append(frame)
                     self._loop.call_later(self._faults.delay_ms / 1000, self._handle_delayed)
@@ -177,6 +182,14 @@ class Session(asyncio.Protocol):
         self._delayed.clear()
         for stream in list(self._streams.values()):
             stream.close()
+
+    def pause_writing(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     # sending
 

@@ -35,7 +35,7 @@ def mqtt_filter_matches(topic_filter: str, topic: str) -> bool:
 
 
 def iot_core_topic_fault(topic: str) -> str | None:
-    """Why IoT Core would refuse a publish to this topic, or None. `$aws/rules/<rule>/` does not count towards the limits."""
+    """Why IoT Core would refuse a publish to this topic, or None. `$aws/rules/<rule>/` does not count."""
     levels = topic.split("/")
     if tuple(levels[:2]) == _BASIC_INGEST:
         levels = levels[3:]
