@@ -4,12 +4,12 @@ Keys: `<generation>/span`, and `<generation>/core/<piece>` for the pieces of the
 """
 
 import msgspec
-from roadside.core import snapshot
-from roadside.core.errors import SnapshotError
-from roadside.runtime.store import StateTable
 
 from aggregator.generation import Generation
 from aggregator.settings import AggregatorSettings
+from roadside.core import snapshot
+from roadside.core.errors import SnapshotError
+from roadside.runtime.store import StateTable
 
 
 class Span(msgspec.Struct):

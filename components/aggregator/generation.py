@@ -9,11 +9,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from aggregator.settings import AggregatorSettings
 from roadside.core.aggregator import Aggregator
 from roadside.core.readings import ReadingBatch
 from roadside.core.registry import Registry
-
-from aggregator.settings import AggregatorSettings
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from collections import Counter
 import msgspec
 import numpy as np
 import numpy.typing as npt
+
 from roadside.contract import topics
 from roadside.contract.codec import decode_frame
 from roadside.contract.errors import DecodeError

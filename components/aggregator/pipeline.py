@@ -13,6 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
+
+from aggregator import checkpoint, messages
+from aggregator.checkpoint import Checkpoint
+from aggregator.generation import Generation
+from aggregator.intake import Intake
+from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
 from roadside.contract.codec import encode_window
 from roadside.contract.events import encode_event
@@ -24,12 +30,6 @@ from roadside.runtime.database import StoreError
 from roadside.runtime.outbox import MessageRefusedError, OutgoingMessage
 from roadside.runtime.store import GatewayStore
 from roadside.runtime.uplink import Publisher, Uplink, UplinkStatistics
-
-from aggregator import checkpoint, messages
-from aggregator.checkpoint import Checkpoint
-from aggregator.generation import Generation
-from aggregator.intake import Intake
-from aggregator.settings import AggregatorSettings
 
 JOURNAL_INTERVAL_MS: Final = 500  # a killed process loses what came since; we promise a second
 RETRY_MS: Final = 1000

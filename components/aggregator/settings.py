@@ -7,11 +7,14 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
 from roadside.core.aggregator import AggregatorConfig
 from roadside.core.registry import Registry, RoadClass, Segment
 from roadside.runtime.uplink import MAX_PUBLISHES_PER_SECOND, UplinkSettings
 
 WindowSeconds = Annotated[int, Meta(ge=1, le=3600)]
+CORRECTION_DELAY_MS = 5000  # late readings of a window rarely come alone
+MIN_IDLE_GRACE_MS = 5000  # a busy machine is no silent city
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 
 
@@ -63,9 +66,9 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             reading_interval_ms=self.reading_interval_ms,
             allowed_lateness_ms=self.allowed_lateness_ms,
             correction_age_ms=self.correction_seconds * 1000,
-            correction_delay_ms=self.window_seconds * 1000,
+            correction_delay_ms=CORRECTION_DELAY_MS,
             max_future_skew_ms=self.max_future_skew_ms,
-            idle_grace_ms=2 * self.reading_interval_ms,
+            idle_grace_ms=max(MIN_IDLE_GRACE_MS, 2 * self.reading_interval_ms),
         )
 
     def uplink(self) -> UplinkSettings:

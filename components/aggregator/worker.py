@@ -1,0 +1,83 @@
+"""The Aggregator's work between two waits: configuration, messages, time."""
+
+import logging
+from typing import Final
+
+from aggregator.pipeline import Pipeline
+from aggregator.settings import AggregatorSettings
+from roadside.core.errors import ConfigurationError
+from roadside.runtime.database import StoreError
+from roadside.runtime.ports import BusError, Clock, Configuration
+from roadside.runtime.service import Delivery
+from roadside.runtime.settings import SettingsError, load_settings
+
+READINGS: Final = "readings"
+ACKS: Final = "acks"
+COMMANDS: Final = "commands"
+CONFIGURATION: Final = "configuration"
+
+REREAD_MS: Final = 300_000  # nucleus lite stops telling of changes after an update of the component
+REPORT_MS: Final = 60_000
+
+_log = logging.getLogger(__name__)
+
+
+class AggregatorWorker:
+    """Implements Worker. Deliveries carry the source names above; a CONFIGURATION delivery asks to read it again."""
+
+    def __init__(self, pipeline: Pipeline, configuration: Configuration, clock: Clock) -> None:
+        self._pipeline = pipeline
+        self._configuration = configuration
+        self._clock = clock
+        self._reread_due_ms = clock.steady_ms()
+        self._report_due_ms = clock.steady_ms() + REPORT_MS
+
+    def work(self, deliveries: list[Delivery]) -> int:
+        """Handle what came, then let the pipeline do what is due."""
+        wall_ms, steady_ms = self._clock.wall_ms(), self._clock.steady_ms()
+        for delivery in deliveries:
+            if delivery.source == READINGS:
+                self._pipeline.receive(delivery.topic, delivery.payload, wall_ms, steady_ms)
+            elif delivery.source == ACKS:
+                self._pipeline.on_ack(delivery.payload, wall_ms)
+            elif delivery.source == CONFIGURATION:
+                self._reread_due_ms = steady_ms
+            else:
+                _log.warning("no such command", extra={"topic": delivery.topic, "payload": repr(delivery.payload[:80])})
+        if steady_ms >= self._reread_due_ms:
+            self._reread_due_ms = steady_ms + REREAD_MS
+            self._read_configuration()
+        wake_ms = self._pipeline.tick(wall_ms, steady_ms)
+        if steady_ms >= self._report_due_ms:
+            self._report_due_ms = steady_ms + REPORT_MS
+            self._report(wall_ms)
+        return min(wake_ms, self._reread_due_ms, self._report_due_ms)
+
+    def stop(self) -> None:
+        """Make all that was accepted durable."""
+        wall_ms = self._clock.wall_ms()
+        try:
+            self._pipeline.flush(wall_ms)
+        except StoreError as error:
+            _log.error("could not write the last readings", extra={"reason": str(error)})
+        self._report(wall_ms)
+
+    def _read_configuration(self) -> None:
+        """Apply the configuration as a whole; one that is at fault changes nothing."""
+        try:
+            settings = load_settings(AggregatorSettings, self._configuration.read())
+            self._pipeline.apply(settings)
+        except SettingsError as error:
+            faults = [str(fault) for fault in error.faults]
+            _log.error("the configuration is at fault and was not applied", extra={"faults": faults})
+        except ConfigurationError as error:
+            _log.error("the configuration is at fault and was not applied", extra={"faults": [str(error)]})
+        except BusError as error:
+            _log.warning("could not read the configuration", extra={"reason": repr(error)})
+        else:
+            logging.getLogger().setLevel(settings.log_level)
+            _log.info("configuration applied", extra={"segments": len(settings.segments)})
+
+    def _report(self, wall_ms: int) -> None:
+        statistics = self._pipeline.statistics(wall_ms)
+        _log.info("aggregating", extra={"statistics": repr(statistics)})
