@@ -1,0 +1,304 @@
+"""The nucleus as a Bus and a Configuration, over its IPC socket. The only module that knows the AWS SDK.
+
+What shaped it, on both nuclei: a connection that drops never comes back (the token may be refused for good), so its
+loss is reported and the process is expected to end; calls have no timeout of their own; an error's text may be empty,
+so errors are judged by class; a first connect may take long after boot, and only three process starts an hour are
+granted on nucleus lite, so it is tried again here.
+"""
+
+import concurrent.futures
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from awscrt.exceptions import AwsCrtError
+from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup, SocketDomain, SocketOptions
+from awsiot.eventstreamrpc import (
+    Connection,
+    ConnectionClosedError,
+    EventStreamError,
+    EventStreamOperationError,
+    LifecycleHandler,
+    MessageAmendment,
+    SerializeError,
+)
+from awsiot.greengrasscoreipc import model
+from awsiot.greengrasscoreipc.client import GreengrassCoreIPCClient
+from awsiot.greengrasscoreipc.clientv2 import GreengrassCoreIPCClientV2
+
+from roadside.runtime.ports import (
+    BusClosedError,
+    BusError,
+    BusRefusedError,
+    BusUnavailableError,
+    MessageHandler,
+)
+from roadside.runtime.settings import ACCESS_CONTROL
+
+CONNECT_TIMEOUT_S: Final = 30.0
+CONNECT_PATIENCE_S: Final = 600.0
+CALL_TIMEOUT_S: Final = 5.0
+CLOSE_TIMEOUT_S: Final = 1.0
+_FIRST_RETRY_S: Final = 1.0
+_LONGEST_RETRY_S: Final = 30.0
+_SOCKET_VARIABLE: Final = "AWS_GG_NUCLEUS_DOMAIN_SOCKET_FILEPATH_FOR_COMPONENT"
+_TOKEN_VARIABLE: Final = "SVCUID"  # noqa: S105  a variable's name
+
+_log = logging.getLogger(__name__)
+
+
+def connect_greengrass(
+    on_lost: Callable[[str], None],
+    *,
+    socket_path: str | None = None,
+    auth_token: str | None = None,
+    event_loop_group: EventLoopGroup | None = None,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    patience_s: float = CONNECT_PATIENCE_S,
+    call_timeout_s: float = CALL_TIMEOUT_S,
+) -> "GreengrassBus":
+    """Connect to the nucleus that started this process, trying again for `patience_s`.
+
+    Parameters
+    ----------
+    on_lost : called once, on the network thread, with the reason when the connection or a subscription ends by itself
+    socket_path, auth_token : by default from the environment that the nucleus sets
+    event_loop_group : threads for the network; one of its own by default, a shared one for many connections
+
+    Raises
+    ------
+    BusRefusedError
+        The environment names no nucleus.
+    BusClosedError
+        No connection within `patience_s`.
+    """
+    socket_path = socket_path or os.environ.get(_SOCKET_VARIABLE)
+    auth_token = auth_token or os.environ.get(_TOKEN_VARIABLE)
+    if not socket_path or not auth_token:
+        raise BusRefusedError(f"{_SOCKET_VARIABLE} or {_TOKEN_VARIABLE} is not set: a nucleus must start this process")
+    group = event_loop_group or EventLoopGroup(num_threads=1)  # type: ignore[no-untyped-call]
+    deadline_s = time.monotonic() + patience_s
+    retry_s = _FIRST_RETRY_S
+    while True:
+        lifecycle = _Lifecycle(on_lost)
+        try:
+            connection = _open(socket_path, auth_token, group, lifecycle, connect_timeout_s)
+            return GreengrassBus(GreengrassCoreIPCClient(connection), lifecycle, call_timeout_s)
+        except BusUnavailableError as error:
+            if time.monotonic() + retry_s > deadline_s:
+                raise BusClosedError(f"no connection to the nucleus in {patience_s:g} s ({error})") from error
+            _log.warning("cannot connect to the nucleus yet", extra={"reason": str(error)})
+        time.sleep(retry_s)
+        retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+
+
+class _Lifecycle(LifecycleHandler):
+    """Reports the end of a connection once, unless we asked for it."""
+
+    def __init__(self, on_lost: Callable[[str], None]) -> None:
+        self._on_lost = on_lost
+        self._lock = threading.Lock()
+        self._told = False
+        self.closed = threading.Event()
+
+    def on_disconnect(self, reason: Exception | None) -> None:
+        self.lost(f"disconnected ({reason!r})")
+
+    def on_error(self, error: Exception) -> bool:
+        _log.error("the nucleus reports a protocol error", extra={"reason": repr(error)})
+        return True
+
+    def expect_end(self) -> None:
+        with self._lock:
+            self._told = True
+
+    def lost(self, reason: str) -> None:
+        with self._lock:
+            told, self._told = self._told, True
+        self.closed.set()
+        if not told:
+            self._on_lost(reason)
+
+
+def _open(
+    socket_path: str, auth_token: str, group: EventLoopGroup, lifecycle: _Lifecycle, timeout_s: float
+) -> Connection:
+    options = SocketOptions()  # type: ignore[no-untyped-call]
+    options.domain = SocketDomain.Local
+    resolver = DefaultHostResolver(group)  # type: ignore[no-untyped-call]
+    connection = Connection(
+        host_name=socket_path,
+        port=0,
+        bootstrap=ClientBootstrap(group, resolver),  # type: ignore[no-untyped-call]
+        socket_options=options,
+        connect_message_amender=MessageAmendment.create_static_authtoken_amender(auth_token),
+    )
+    try:
+        connection.connect(lifecycle).result(timeout_s)
+    except (AwsCrtError, RuntimeError, OSError, concurrent.futures.TimeoutError) as error:
+        connection.close()  # an attempt left open would leak its socket
+        raise BusUnavailableError(repr(error)) from error
+    return connection
+
+
+class GreengrassBus:
+    """Implements Bus and Configuration. Make it with `connect_greengrass`; one a process.
+
+    Handlers run on the network thread: they may only enqueue, and a call of the bus from one would deadlock.
+    """
+
+    def __init__(self, client: GreengrassCoreIPCClient, lifecycle: _Lifecycle, call_timeout_s: float) -> None:
+        # Without an executor handlers keep the order of messages, which its pool of threads would not.
+        self._client = GreengrassCoreIPCClientV2(client=client, executor=None)
+        self._lifecycle = lifecycle
+        self._call_timeout_s = call_timeout_s
+        self._operations: list[Any] = []
+
+    def subscribe_local(self, topic_filter: str, handler: MessageHandler) -> None:
+        """Hand every local message on `topic_filter` to `handler`, in order; JSON messages come as its bytes.
+
+        The nuclei differ in whether a component hears itself: lite always lets it, so this asks for it on both.
+        """
+
+        def on_event(event: model.SubscriptionResponseMessage) -> None:
+            message = event.binary_message or event.json_message
+            if message is None:
+                return
+            payload: Any = message.message or b""
+            if isinstance(message, model.JsonMessage):
+                payload = json.dumps(message.message, separators=(",", ":")).encode()
+            topic = message.context.topic if message.context else None
+            handler(topic or topic_filter, payload)
+
+        self._subscribe(
+            f"local {topic_filter}",
+            self._client.subscribe_to_topic_async,
+            topic=topic_filter,
+            receive_mode=model.ReceiveMode.RECEIVE_ALL_MESSAGES,
+            on_stream_event=on_event,
+        )
+
+    def subscribe_cloud(self, topic_filter: str, handler: MessageHandler) -> None:
+        """Hand every message from the cloud on `topic_filter` to `handler`, in order."""
+
+        def on_event(event: model.IoTCoreMessage) -> None:
+            if event.message is not None:
+                handler(event.message.topic_name or topic_filter, event.message.payload or b"")
+
+        self._subscribe(
+            f"cloud {topic_filter}",
+            self._client.subscribe_to_iot_core_async,
+            topic_name=topic_filter,
+            qos=model.QOS.AT_LEAST_ONCE,
+            on_stream_event=on_event,
+        )
+
+    def publish_local(self, topic: str, payload: bytes) -> None:
+        """Hand `payload` to the local subscribers of `topic` as a binary message. Raises as `publish_cloud`."""
+        message = model.PublishMessage(binary_message=model.BinaryMessage(message=payload))
+        with self._judged(f"publish to local {topic}"):
+            self._await(self._client.publish_to_topic_async(topic=topic, publish_message=message))
+
+    def publish_cloud(self, topic: str, payload: bytes) -> None:
+        """Hand `payload` on towards the cloud, QoS 1. Waits for the nucleus only, at most `call_timeout_s`.
+
+        Raises
+        ------
+        BusUnavailableError, BusRefusedError, BusClosedError
+        """
+        with self._judged(f"publish to cloud {topic}"):
+            self._await(
+                self._client.publish_to_iot_core_async(topic_name=topic, qos=model.QOS.AT_LEAST_ONCE, payload=payload)
+            )
+
+    def read(self) -> dict[str, Any]:
+        """The component's configuration, without accessControl. Raises BusError."""
+        with self._judged("read the configuration"):
+            response = self._await(self._client.get_configuration_async(key_path=[]))
+        tree: dict[str, Any] = response.value or {}
+        return {key: value for key, value in tree.items() if key != ACCESS_CONTROL}
+
+    def on_change(self, notify: Callable[[], None]) -> None:
+        """Call `notify` after a change, possibly several times for one; read again on a timer as well.
+
+        Nucleus lite stops to notify after a component was revised.
+        """
+        self._subscribe(
+            "configuration",
+            self._client.subscribe_to_configuration_update_async,
+            key_path=[],
+            on_stream_event=lambda _event: notify(),
+        )
+
+    def close(self) -> None:
+        """End all subscriptions, then the connection; waits a second for each at most, and raises nothing.
+
+        Ending subscriptions first matters: nucleus lite can lock up for good when subscribers just vanish.
+        """
+        self._lifecycle.expect_end()
+        endings = [operation.close() for operation in self._operations]
+        concurrent.futures.wait(endings, timeout=CLOSE_TIMEOUT_S)
+        self._operations.clear()
+        try:
+            self._client.close().result(CLOSE_TIMEOUT_S)
+        except (AwsCrtError, RuntimeError, concurrent.futures.TimeoutError) as error:
+            # A connection that the nucleus ended first, or a stream whose end comes late: it is closed either way.
+            _log.debug("the connection did not close cleanly", extra={"reason": repr(error)})
+
+    def _subscribe(self, what: str, start: Callable[..., tuple[Any, Any]], **arguments: Any) -> None:
+        def on_error(error: Exception) -> bool:
+            _log.warning("cannot read a message", extra={"subscription": what, "reason": repr(error)})
+            return False  # keep the stream; True and None would end it
+
+        # A refused subscription also ends as a closed stream; it is lost only if the nucleus had agreed to it.
+        agreed, ended = threading.Event(), threading.Event()
+
+        def report_if_lost() -> None:
+            if agreed.is_set() and ended.is_set():
+                self._lifecycle.lost(f"the nucleus ended the subscription to {what}")
+
+        def on_closed() -> None:
+            ended.set()
+            report_if_lost()
+
+        with self._judged(f"subscribe to {what}"):
+            response, operation = start(on_stream_error=on_error, on_stream_closed=on_closed, **arguments)
+            self._await(response)
+        self._operations.append(operation)
+        agreed.set()
+        report_if_lost()
+
+    def _await(self, response: "concurrent.futures.Future[Any]") -> Any:
+        return response.result(self._call_timeout_s)
+
+    @contextmanager
+    def _judged(self, doing: str) -> Iterator[None]:
+        """Turn whatever the SDK raises into a BusError, by class alone."""
+        try:
+            yield
+        except concurrent.futures.TimeoutError as error:
+            raise BusUnavailableError(f"{doing}: no answer within {self._call_timeout_s:g} s") from error
+        except (
+            AwsCrtError,
+            EventStreamError,
+            EventStreamOperationError,
+            RuntimeError,  # ConnectionClosedError, StreamClosedError, SerializeError and more
+            model.GreengrassCoreIPCError,
+        ) as error:
+            raise self._bus_error(error)(f"{doing}: {error!r}") from error
+
+    def _bus_error(self, error: Exception) -> type[BusError]:
+        if isinstance(error, ConnectionClosedError) or self._lifecycle.closed.is_set():
+            return BusClosedError
+        if isinstance(error, _REFUSALS):
+            return BusRefusedError
+        return BusUnavailableError
+
+
+# No retry helps. All else may pass: ServiceError above all, which is what a nucleus says when it is offline or full.
+_REFUSALS: Final = (model.UnauthorizedError, model.InvalidArgumentsError, SerializeError)

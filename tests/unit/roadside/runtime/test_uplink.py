@@ -1,0 +1,323 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from roadside.contract.codec import decode_window, encode_ack, encode_window
+from roadside.contract.summary import Ack, SegmentSummary, WindowSummary
+from roadside.contract.topics import CloudKind
+from roadside.runtime.database import StoreError
+from roadside.runtime.outbox import OutgoingMessage
+from roadside.runtime.ports import BusClosedError, BusRefusedError, BusUnavailableError
+from roadside.runtime.store import GatewayStore
+from roadside.runtime.uplink import Uplink, UplinkSettings, mark_backfill
+
+WALL_MS = 1_800_000_000_000
+WINDOW = WindowSummary("g", 1, 1, 0, 10_000, (SegmentSummary(7),))
+MANY = UplinkSettings(publishes_per_second=90, window=90)
+
+
+Fault = Callable[[bytes], Exception | None]
+
+
+def fine(_payload: bytes) -> None:
+    return None
+
+
+def failing(error: Exception) -> Fault:
+    return lambda _payload: error
+
+
+class Bus:
+    """Remembers what was published; `fault` may raise instead."""
+
+    def __init__(self) -> None:
+        self.published: list[bytes] = []
+        self.fault: Fault = fine
+
+    def publish_cloud(self, topic: str, payload: bytes) -> None:
+        if error := self.fault(payload):
+            raise error
+        self.published.append(payload)
+
+
+class Bench:
+    """An uplink with its store and bus; time is given with each call, and wall time runs with it."""
+
+    def __init__(self, settings: UplinkSettings = MANY, on_late: Callable[[bytes], bytes] | None = bytes) -> None:
+        self.store = GatewayStore.open(None, WALL_MS)
+        self.bus = Bus()
+        self.settings = settings
+        self.on_late = on_late
+        self.restart()
+
+    def restart(self) -> None:
+        self.uplink = Uplink(self.store.outbox, self.store.epoch_ms, self.bus, self.settings, self.on_late)
+
+    def queue(self, payload: bytes, kind: CloudKind = "windows", at_ms: int = 0) -> int:
+        with self.store.transaction():
+            sequence = self.store.outbox.next_sequence()
+            self.store.outbox.add(OutgoingMessage(sequence, kind, "topic", payload, WALL_MS + at_ms))
+        return sequence
+
+    def pump(self, at_ms: int = 0) -> int:
+        return self.uplink.pump(WALL_MS + at_ms, at_ms)
+
+    def acknowledge(self, *stored: int, refused: tuple[tuple[int, str], ...] = (), epoch_ms: int = WALL_MS) -> None:
+        self.uplink.on_ack(encode_ack(Ack(epoch_ms, stored, refused)), WALL_MS)
+
+    def take(self) -> list[bytes]:
+        taken, self.bus.published = self.bus.published, []
+        return taken
+
+
+def test_events_go_first_then_live_windows_then_the_backlog_each_the_oldest_first() -> None:
+    bench = Bench()
+    for payload in (b"old 1", b"old 2"):
+        bench.queue(payload, at_ms=-120_000)
+    bench.queue(b"live 1")
+    bench.queue(b"event 1", "events", at_ms=-120_000)
+    bench.queue(b"live 2")
+    bench.queue(b"event 2", "events")
+    bench.pump()
+    assert bench.take() == [b"event 1", b"event 2", b"live 1", b"live 2", b"old 1", b"old 2"]
+
+
+def test_a_full_window_of_backlog_leaves_places_for_live_windows_and_events() -> None:
+    bench = Bench(UplinkSettings(window=4, publishes_per_second=90))
+    for _ in range(9):
+        bench.queue(b"old", at_ms=-120_000)
+    bench.pump()
+    assert bench.take() == [b"old"] * 2
+    for _ in range(3):
+        bench.queue(b"live")
+        bench.queue(b"event", "events")
+    bench.pump(1)
+    assert bench.take() == [b"event", b"event"]
+    bench.acknowledge(1, 2)
+    bench.pump(2)
+    assert bench.take() == [b"event"]
+    bench.acknowledge(11)
+    bench.pump(3)
+    assert bench.take() == [b"live"]
+
+
+def test_an_acknowledgement_frees_a_place_and_its_message_is_never_sent_again() -> None:
+    bench = Bench(UplinkSettings(window=1))
+    bench.queue(b"one")
+    bench.queue(b"two")
+    assert bench.pump() == bench.settings.ack_timeout_ms
+    assert bench.take() == [b"one"]
+    bench.acknowledge(1)
+    bench.pump(10)
+    assert bench.take() == [b"two"]
+    bench.acknowledge(2)
+    bench.pump(10_000_000)
+    assert bench.take() == []
+    assert bench.store.outbox.totals().messages == 0
+
+
+def test_resends_come_at_doubling_intervals_up_to_the_cap() -> None:
+    bench = Bench(UplinkSettings(ack_timeout_ms=30_000, max_resend_ms=100_000, idle_ms=10**9))
+    bench.queue(b"one")
+    now_ms, times = 0, []
+    for _ in range(6):
+        wake_ms = bench.pump(now_ms)
+        if bench.take():
+            times.append(now_ms)
+        now_ms = wake_ms
+    assert times == [0, 30_000, 90_000, 190_000, 290_000, 390_000]
+    statistics = bench.uplink.statistics(WALL_MS + 390_000)
+    assert (statistics.sent, statistics.resent, statistics.acknowledged) == (6, 5, 0)
+    assert (statistics.backlog_messages, statistics.backlog_age_ms) == (1, 390_000)
+
+
+def test_nothing_is_sent_twice_before_its_time() -> None:
+    bench = Bench()
+    bench.queue(b"one")
+    for at_ms in (0, 0, 1, 29_999):
+        bench.pump(at_ms)
+    assert bench.take() == [b"one"]
+
+
+def test_no_second_has_more_publishes_than_allowed() -> None:
+    bench = Bench(UplinkSettings(publishes_per_second=5, window=90))
+    for index in range(12):
+        bench.queue(b"%d" % index)
+    wakes = [bench.pump(0), bench.pump(999)]
+    assert wakes == [1000, 1000]
+    assert len(bench.take()) == 5
+    assert bench.pump(1000) == 2000
+    assert len(bench.take()) == 5
+    bench.pump(2000)
+    assert len(bench.take()) == 2
+
+
+def test_unacknowledged_messages_are_sent_again_after_a_restart() -> None:
+    bench = Bench()
+    for payload in (b"one", b"two"):
+        bench.queue(payload)
+    bench.pump()
+    bench.acknowledge(1)
+    bench.take()
+    bench.restart()
+    bench.pump(5)
+    assert bench.take() == [b"two"]
+
+
+def test_an_acknowledgement_after_a_restart_settles_what_was_sent_before() -> None:
+    bench = Bench()
+    bench.queue(b"one")
+    bench.pump()
+    bench.restart()
+    bench.acknowledge(1)
+    bench.take()
+    bench.pump(60_000)
+    assert bench.take() == []
+
+
+def test_an_unavailable_bus_loses_nothing_and_is_asked_at_doubling_intervals() -> None:
+    bench = Bench(UplinkSettings(min_retry_ms=1000, max_retry_ms=3000))
+    bench.queue(b"window")
+    bench.queue(b"event", "events")
+    bench.bus.fault = failing(BusUnavailableError())
+    wakes, now_ms = [], 0
+    for _ in range(4):
+        now_ms = bench.pump(now_ms)
+        wakes.append(now_ms)
+    assert wakes == [1000, 3000, 6000, 9000]
+    bench.bus.fault = fine
+    bench.pump(8999)
+    assert bench.take() == []
+    bench.pump(9000)
+    assert bench.take() == [b"event", b"window"]
+    assert bench.uplink.statistics(WALL_MS).unavailable == 4
+    assert bench.uplink.statistics(WALL_MS).resent == 0
+
+
+def test_a_refused_message_is_set_aside_and_the_next_one_goes() -> None:
+    bench = Bench()
+    bench.queue(b"poison")
+    bench.queue(b"fine")
+    bench.bus.fault = lambda payload: BusRefusedError("no rights") if payload == b"poison" else None
+    bench.pump()
+    assert bench.take() == [b"fine"]
+    assert [letter.reason for letter in bench.store.outbox.dead_letters()] == ["no rights"]
+    assert bench.uplink.statistics(WALL_MS).refused == 1
+
+
+def test_revived_dead_letters_are_sent_again() -> None:
+    bench = Bench()
+    bench.queue(b"poison")
+    bench.queue(b"fine")
+    bench.bus.fault = failing(BusRefusedError("no rights"))
+    bench.pump()
+    bench.bus.fault = fine
+    assert bench.uplink.revive_dead_letters() == 2
+    bench.pump(1)
+    assert bench.take() == [b"poison", b"fine"]
+
+
+def test_a_closed_bus_is_the_callers_affair_and_loses_nothing() -> None:
+    bench = Bench()
+    bench.queue(b"one")
+    bench.bus.fault = failing(BusClosedError())
+    with pytest.raises(BusClosedError):
+        bench.pump()
+    assert bench.store.outbox.totals().messages == 1
+
+
+def test_what_the_cloud_refuses_becomes_a_dead_letter() -> None:
+    bench = Bench()
+    bench.queue(b"one")
+    bench.pump()
+    bench.acknowledge(refused=((1, "wrong gateway"),))
+    assert [letter.reason for letter in bench.store.outbox.dead_letters()] == ["wrong gateway"]
+    bench.take()
+    bench.pump(60_000)
+    assert bench.take() == []
+
+
+def test_acknowledgements_of_another_epoch_and_unreadable_ones_change_nothing_and_are_counted() -> None:
+    bench = Bench()
+    bench.queue(b"one")
+    bench.acknowledge(1, epoch_ms=WALL_MS - 1)
+    bench.uplink.on_ack(b"\xff\xff", WALL_MS)
+    statistics = bench.uplink.statistics(WALL_MS)
+    assert (statistics.acks_of_other_epochs, statistics.acks_unreadable) == (1, 1)
+    assert statistics.backlog_messages == 1
+
+
+def test_a_disk_that_fails_while_acknowledging_leaves_the_message_to_be_acknowledged_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench()
+    bench.queue(b"one")
+    bench.pump()
+
+    def fail(*arguments: object) -> None:
+        raise StoreError("full", "writing", "no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store.outbox, "settle", fail)
+        with pytest.raises(StoreError):
+            bench.acknowledge(1)
+    bench.pump(30_000)
+    assert bench.take() == [b"one", b"one"]
+    bench.acknowledge(1)
+    assert bench.store.outbox.totals().acknowledged == 1
+
+
+def test_acknowledgements_of_the_unknown_are_ignored() -> None:
+    bench = Bench()
+    bench.acknowledge(1, 2, refused=((3, "no"),))
+    assert bench.queue(b"one") == 1
+    bench.pump()
+    assert bench.take() == [b"one"]
+
+
+def test_a_message_given_up_meanwhile_is_not_sent() -> None:
+    bench = Bench()
+    bench.queue(b"one", at_ms=0)
+    bench.uplink.pump(WALL_MS, 0)
+    bench.take()
+    bench.queue(b"two", at_ms=8 * 24 * 3600 * 1000)
+    bench.pump(8 * 24 * 3600 * 1000)
+    assert bench.take() == [b"two"]
+    assert bench.uplink.statistics(WALL_MS).given_up == 1
+
+
+def test_pumping_inside_a_transaction_is_refused() -> None:
+    bench = Bench()
+    with pytest.raises(RuntimeError, match="transaction"), bench.store.transaction():
+        bench.pump()
+
+
+def test_only_a_window_that_leaves_late_is_marked_as_backfill() -> None:
+    bench = Bench(on_late=None)
+    live, late = encode_window(WINDOW), encode_window(replace(WINDOW, window_start_ms=5))
+    bench.queue(live, at_ms=0)
+    bench.queue(late, at_ms=-60_001)
+    bench.pump()
+    first, second = (decode_window(payload) for payload in bench.take())
+    assert first == WINDOW
+    assert second == replace(WINDOW, window_start_ms=5, backfill=True)
+
+
+def test_marking_backfill_twice_changes_nothing_more() -> None:
+    once = mark_backfill(encode_window(WINDOW))
+    assert mark_backfill(once) == once
+
+
+def test_a_late_window_that_is_none_is_set_aside() -> None:
+    bench = Bench(on_late=None)
+    bench.queue(b"\xff\xff", at_ms=-120_000)
+    bench.pump()
+    assert bench.take() == []
+    assert len(bench.store.outbox.dead_letters()) == 1
+
+
+@pytest.mark.parametrize("changes", [{"publishes_per_second": 0}, {"publishes_per_second": 91}, {"window": 0}])
+def test_settings_outside_the_limits_are_refused(changes: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        UplinkSettings(**changes)
