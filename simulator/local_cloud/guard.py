@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import inspect
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,7 +22,8 @@ PINNED_VERSION = "1.5.33"
 class Hook:
     """One private name a shim calls or replaces.
 
-    `signature` is `str(inspect.signature(...))` of a function; None for a class or a value, which only has to exist.
+    `name` may be dotted, for a method. `signature` is `str(inspect.signature(...))` of a function, and None for a class
+    or a value, which only has to exist.
     """
 
     module: str
@@ -47,11 +49,12 @@ def difference(hook: Hook) -> str | None:
         module = importlib.import_module(hook.module)
     except ImportError as error:
         return f"{hook.module} cannot be imported ({error})"
-    if not hasattr(module, hook.name):
+    try:
+        found = operator.attrgetter(hook.name)(module)
+    except AttributeError:
         return f"{hook.module}.{hook.name} is gone"
     if hook.signature is None:
         return None
-    found = getattr(module, hook.name)
     actual = str(inspect.signature(found)) if callable(found) else repr(type(found))
     if actual == hook.signature:
         return None
@@ -68,8 +71,8 @@ def check(hooks: Iterable[Hook], *, package: str = PACKAGE, version: str = PINNE
     """
     try:
         installed = importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        installed = "not installed"
+    except importlib.metadata.PackageNotFoundError as error:
+        raise GuardError((f"{package} is not installed, expected {version}",)) from error
     differences = [] if installed == version else [f"{package} is {installed}, expected {version}"]
     differences += [text for hook in hooks if (text := difference(hook)) is not None]
     if differences:

@@ -2,8 +2,8 @@
 
     .venv-cloud/bin/python -m simulator.local_cloud.launcher
 
-Configured by environment variables alone (`local_cloud.LocalCloud` writes them). The process ends when its standard
-input closes, so a launcher whose owner was killed does not stay behind.
+Configured by environment variables alone (`local_cloud.LocalCloud` writes them). With ROADSIDE_END_WITH_OWNER set the
+process ends when its standard input closes, so it does not outlive an owner that was killed.
 """
 
 from __future__ import annotations
@@ -16,14 +16,30 @@ import threading
 from simulator.local_cloud import guard
 from simulator.local_cloud.shims import (
     async_invocation,
+    certificate_authority,
     kinesis_expiry,
     kinesis_mapping,
     mutual_tls,
+    on_failure,
     permissions,
     rule_actions,
+    secure_transport,
+    worker_logs,
 )
 
-SHIMS = (kinesis_expiry, kinesis_mapping, async_invocation, rule_actions, mutual_tls)
+# Set by an owner that keeps our standard input open as long as it lives.
+END_WITH_OWNER = "ROADSIDE_END_WITH_OWNER"
+
+SHIMS = (
+    kinesis_expiry,
+    kinesis_mapping,
+    async_invocation,
+    rule_actions,
+    mutual_tls,
+    certificate_authority,
+    secure_transport,
+    worker_logs,
+)
 
 
 def _end_with_owner() -> None:
@@ -34,7 +50,7 @@ def _end_with_owner() -> None:
 
 def main() -> int:
     """Check the hooks, apply the shims, serve until a signal arrives. Returns 1 when the guard refuses."""
-    hooks = [*permissions.HOOKS, *(hook for shim in SHIMS for hook in shim.HOOKS)]
+    hooks = [*permissions.HOOKS, *on_failure.HOOKS, *(hook for shim in SHIMS for hook in shim.HOOKS)]
     try:
         guard.check(hooks)
     except guard.GuardError as error:
@@ -42,7 +58,7 @@ def main() -> int:
         return 1
     for shim in SHIMS:
         shim.install()
-    if os.environ.get("ROADSIDE_END_WITH_OWNER") == "1":
+    if END_WITH_OWNER in os.environ:
         threading.Thread(target=_end_with_owner, name="owner", daemon=True).start()
 
     from ministack import app  # noqa: PLC0415  (the guard must speak first)

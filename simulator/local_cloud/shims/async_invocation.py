@@ -53,7 +53,7 @@ def enqueue(func: dict[str, Any], event: Any) -> None:
 def _deliver_logged(function_arn: str, func: dict[str, Any], event: Any, accepted_s: float) -> None:
     try:
         _deliver(function_arn, func, event, accepted_s)
-    except Exception:  # the future is never read: without this the fault would vanish
+    except Exception:  # noqa: BLE001  the future is never read: without this the fault would vanish
         _log.exception("asynchronous invocation of %s failed in the local cloud itself", function_arn)
 
 

@@ -34,9 +34,10 @@ HOOKS = (
     ),
 )
 
-# IAM is eventually consistent on AWS too; a rule asks once per message, and evaluating takes longer than the action.
+# A rule asks once per message, and evaluating takes longer than the action. A grant is remembered for a moment (IAM is
+# eventually consistent on AWS too); a refusal is not, so that a mended policy works at once.
 _REMEMBER_S = 1.0
-_remembered: dict[tuple[str, str, str], tuple[float, bool]] = {}
+_allowed_until_s: dict[tuple[str, str, str], float] = {}
 
 
 def role_allows(account_id: str, region: str, role_arn: str, action: str, resource_arn: str) -> bool:
@@ -46,11 +47,12 @@ def role_allows(account_id: str, region: str, role_arn: str, action: str, resour
     if not app.AUTH:
         return True
     key = (role_arn, action, resource_arn)
-    until, allowed = _remembered.get(key, (0.0, False))
-    now = time.monotonic()
-    if now >= until:
-        allowed = _evaluate(account_id, region, role_arn, action, resource_arn)
-        _remembered[key] = (now + _REMEMBER_S, allowed)
+    now_s = time.monotonic()
+    if now_s < _allowed_until_s.get(key, 0.0):
+        return True
+    allowed = _evaluate(account_id, region, role_arn, action, resource_arn)
+    if allowed:
+        _allowed_until_s[key] = now_s + _REMEMBER_S
     return allowed
 
 

@@ -133,9 +133,7 @@ def _put_to_kinesis(account_id: str, region: str, spec: dict[str, Any], event: A
     from ministack.services import kinesis  # noqa: PLC0415
 
     stream = spec["streamName"]
-    _require(
-        account_id, region, spec, "kinesis:PutRecord", f"arn:aws:kinesis:{region}:{account_id}:stream/{stream}"
-    )
+    _require(account_id, region, spec, "kinesis:PutRecord", f"arn:aws:kinesis:{region}:{account_id}:stream/{stream}")
     text = event if isinstance(event, str) else json.dumps(event, separators=(",", ":"))
     status, _, body = kinesis._put_record(
         {

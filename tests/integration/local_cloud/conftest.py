@@ -1,0 +1,78 @@
+"""One local cloud for the session, with one stack that most tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from simulator.local_cloud.deploy import deploy_assembly
+from simulator.local_cloud.devices import DeviceIdentity, register_devices
+from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
+from tests.integration.local_cloud.support import traffic_stack, write_assembly
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    python = LocalCloudSettings().python
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.local_cloud)
+            if not python.exists():
+                item.add_marker(pytest.mark.skip(reason="no .venv-cloud (run: make test)"))
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A deployed traffic stack and its outputs."""
+
+    cloud: LocalCloud
+    outputs: dict[str, str]
+
+    def items(self, gateway: str) -> list[dict[str, Any]]:
+        """A gateway's stored items, sorted by payload."""
+        table = self.cloud.client("dynamodb")
+        answer = table.query(
+            TableName=self.outputs["TableName"],
+            KeyConditionExpression="gateway = :g",
+            ExpressionAttributeValues={":g": {"S": gateway}},
+        )
+        return [{key: next(iter(value.values())) for key, value in item.items()} for item in answer["Items"]]
+
+    def payloads(self, gateway: str) -> list[bytes]:
+        return [bytes.fromhex(item["payload"]) for item in self.items(gateway)]
+
+    def messages(self, output: str) -> list[str]:
+        """Take every message off a queue."""
+        sqs = self.cloud.client("sqs")
+        url = self.outputs[output]
+        taken = []
+        while batch := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            taken += [message["Body"] for message in batch]
+            for message in batch:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return taken
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def stack(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    assembly = write_assembly(tmp_path_factory.mktemp("assembly"), {"Traffic": traffic_stack()})
+    return Stack(cloud, deploy_assembly(cloud, assembly, ["Traffic"])["Traffic"])
+
+
+@pytest.fixture(scope="session")
+def gateways(stack: Stack) -> tuple[DeviceIdentity, DeviceIdentity]:
+    """Two registered devices, gw1 and gw2."""
+    first, second = register_devices(
+        stack.cloud, ["gw1", "gw2"], stack.outputs["DevicePolicyName"], stack.outputs["GatewaysName"]
+    )
+    return first, second
