@@ -1,0 +1,77 @@
+"""Synthesises the cloud assembly, offline: `python -m cloud.app`, or `cdk synth` from this folder."""
+
+# ruff: noqa: PLC0415 - aws_cdk looks for Node when it is imported, so Node is provided before that
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cloud import node, paths
+from cloud.config import Config, ConfigError
+from cloud.layer import LayerMissingError
+
+if TYPE_CHECKING:
+    from aws_cdk import App
+
+    from cloud.tap_stack import TrafficAnalyticsPlatformStack
+
+STACK_ID: Final = "TrafficAnalyticsPlatform"
+
+
+def read_context() -> dict[str, Any]:
+    """The context of cdk.json, which the CDK command line would pass, but Python alone does not."""
+    context: dict[str, Any] = json.loads(Path(__file__).with_name("cdk.json").read_text())["context"]
+    return context
+
+
+def build(
+    context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBLY
+) -> tuple["App", "TrafficAnalyticsPlatformStack"]:
+    """The app and its stack, not yet synthesised.
+
+    Parameters
+    ----------
+    context : overrides cdk.json; the command line's `-c` overrides both
+    outdir : where `synth` writes the assembly, unless the CDK command line names another place
+
+    Raises
+    ------
+    ConfigError, LayerMissingError, NodeMissingError
+    """
+    node.provide()
+    from aws_cdk import App, Environment, Tags
+
+    from cloud.tap_stack import TrafficAnalyticsPlatformStack
+
+    app = App(context={**read_context(), **(context or {})}, outdir=os.environ.get("CDK_OUTDIR", str(outdir)))
+    keys = Config.__dataclass_fields__
+    config = Config.from_context({key: app.node.try_get_context(key) for key in keys})
+    stack = TrafficAnalyticsPlatformStack(
+        app,
+        STACK_ID,
+        config=config,
+        stack_name=f"roadside-{config.stage}",
+        env=Environment(account=config.account, region=config.region),
+        description=f"Roadside traffic analytics for {config.sensors} sensors on {config.gateways} gateways",
+    )
+    Tags.of(stack).add("project", "roadside")
+    Tags.of(stack).add("stage", config.stage)
+    return app, stack
+
+
+def main() -> int:
+    """Write the assembly; 1 and one sentence on standard error when that is impossible."""
+    try:
+        app, _ = build()
+    except (ConfigError, LayerMissingError, node.NodeMissingError) as error:
+        print(f"cloud: {error}", file=sys.stderr)
+        return 1
+    print(app.synth().directory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

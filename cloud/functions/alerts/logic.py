@@ -1,0 +1,65 @@
+"""What the alerts function decides, without touching anything: which messages are events. Pure."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cloud.functions.shared.envelope import Envelope, MessageId, PoisonError, open_envelope
+from roadside.contract.errors import ContractError
+from roadside.contract.events import CongestionEvent, decode_event, encode_event
+
+_MAX_UINT64: Final = (1 << 64) - 1  # what an ack can name
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """A message that is an event."""
+
+    envelope: Envelope
+    event: CongestionEvent
+
+    @property
+    def message_id(self) -> MessageId:
+        return MessageId(self.event.gateway, self.event.epoch_ms, self.event.sequence)
+
+    @property
+    def detail(self) -> str:
+        """The event as the bus carries it: JSON with its event_id, by which consumers drop a repetition."""
+        return encode_event(self.event).decode()
+
+
+def read_event(document: object) -> EventRecord:
+    """The event in what the rule wraps around a message.
+
+    Raises
+    ------
+    PoisonError
+        No retry will make one of it. Its `message_id` is set when epoch and sequence could be read.
+    """
+    envelope = open_envelope(document)
+    try:
+        event = decode_event(envelope.payload)
+    except (ContractError, OverflowError) as error:  # overflow: a number that JSON can hold and a float cannot
+        raise PoisonError(f"{type(error).__name__}: {error}", _sender(envelope)) from error
+    if event.gateway != envelope.gateway:
+        raise PoisonError(
+            f"the body names gateway {event.gateway!r:.60}, the topic {envelope.gateway!r:.60}", _sender(envelope)
+        )
+    if max(event.epoch_ms, event.sequence) > _MAX_UINT64:
+        raise PoisonError("epoch_ms or sequence is over 2^64 - 1")
+    return EventRecord(envelope, event)
+
+
+def _sender(envelope: Envelope) -> MessageId | None:
+    try:
+        body: Any = json.loads(envelope.payload)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    epoch_ms, sequence = body.get("epoch_ms"), body.get("sequence")
+    if type(epoch_ms) is not int or type(sequence) is not int:
+        return None
+    if not 0 <= epoch_ms <= _MAX_UINT64 or not 0 <= sequence <= _MAX_UINT64:
+        return None
+    return MessageId(envelope.gateway, epoch_ms, sequence)

@@ -1,0 +1,38 @@
+"""The alerts function's settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cloud.functions.shared.environment import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the stack tells the alerts function.
+
+    Parameters
+    ----------
+    alerts_table, parked_queue_url : where to write
+    event_bus, event_source : where to publish and under which source
+    retention_days : how long an alert's item lives
+    """
+
+    alerts_table: str
+    parked_queue_url: str
+    event_bus: str
+    event_source: str
+    retention_days: int
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str]) -> "Settings":
+        """Raises SettingsError with every fault at once."""
+        environment = Environment(variables)
+        settings = cls(
+            alerts_table=environment.text("ALERTS_TABLE"),
+            parked_queue_url=environment.text("PARKED_QUEUE_URL"),
+            event_bus=environment.text("EVENT_BUS"),
+            event_source=environment.text("EVENT_SOURCE"),
+            retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),
+        )
+        environment.check()
+        return settings

@@ -1,0 +1,119 @@
+"""One batch of records, from the stream to the acks. Knows the order of things and nothing of how they are done."""
+
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from aws_lambda_powertools import Logger
+
+from cloud.functions.processor.current import CurrentStates
+from cloud.functions.processor.logic import WindowRecord, read_record
+from cloud.functions.shared.acks import AckLedger, AckPublisher
+from cloud.functions.shared.aws import AwsError
+from cloud.functions.shared.envelope import PoisonError
+from cloud.functions.shared.parking import Parking
+
+
+class WindowTable(Protocol):
+    """What a batch needs of the windows table."""
+
+    def put_window(self, record: WindowRecord) -> bool:
+        """Store the window unless it or a higher revision is stored; whether it was news."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch."""
+
+    stored: int = 0
+    replayed: int = 0
+    parked: int = 0
+    from_future: int = 0
+    states_written: int = 0
+    acks_failed: int = 0
+    failed: list[str] = field(default_factory=list)  # sequence numbers that the stream shall deliver again
+
+    def response(self) -> dict[str, list[dict[str, str]]]:
+        """The answer Lambda's event source mapping understands."""
+        return {"batchItemFailures": [{"itemIdentifier": number} for number in self.failed]}
+
+
+class Processor:
+    """Stores windows, keeps segment states current, parks what is poison, acknowledges."""
+
+    def __init__(
+        self,
+        *,
+        windows: WindowTable,
+        current: CurrentStates,
+        parking: Parking,
+        acks: AckPublisher,
+        logger: Logger,
+    ) -> None:
+        self._windows = windows
+        self._current = current
+        self._parking = parking
+        self._acks = acks
+        self._logger = logger
+
+    def process(self, records: list[Mapping[str, Any]]) -> Outcome:
+        """Handle each record by itself: one that fails is delivered again and harms no other.
+
+        Windows come before segment states, for a window delayed is a window that readers miss, and acks come last,
+        since an ack is a promise.
+        """
+        outcome = Outcome()
+        ledger = AckLedger()
+        stored: list[tuple[str, WindowRecord]] = []
+        for record in records:
+            number = record["kinesis"]["sequenceNumber"]
+            try:
+                window = read_record(b64decode(record["kinesis"]["data"]))
+                self._store(window, outcome)
+                stored.append((number, window))
+            except PoisonError as poison:
+                self._park(record, poison, ledger, outcome)
+            except AwsError as error:
+                self._fail(number, error, outcome)
+        for number, window in stored:
+            try:
+                outcome.states_written += self._current.update(window)
+            except AwsError as error:
+                self._fail(number, error, outcome)
+            else:
+                ledger.stored(window.message_id)
+        outcome.acks_failed = self._acks.publish(ledger)
+        return outcome
+
+    def _store(self, record: WindowRecord, outcome: Outcome) -> None:
+        if self._windows.put_window(record):
+            outcome.stored += 1
+        else:
+            outcome.replayed += 1
+        outcome.from_future += record.from_future
+
+    def _park(self, record: Mapping[str, Any], poison: PoisonError, ledger: AckLedger, outcome: Outcome) -> None:
+        kinesis = record["kinesis"]
+        coordinates = {
+            "event_id": record.get("eventID"),
+            "stream": record.get("eventSourceARN"),
+            "partition_key": kinesis.get("partitionKey"),
+            "sequence_number": kinesis["sequenceNumber"],
+            "arrived_s": kinesis.get("approximateArrivalTimestamp"),
+        }
+        try:
+            self._parking.park(poison, kinesis["data"], coordinates)
+        except AwsError as error:
+            self._fail(kinesis["sequenceNumber"], error, outcome)
+            return
+        self._logger.error("record parked", extra={"reason": poison.reason, **coordinates})
+        outcome.parked += 1
+        if poison.message_id is not None:
+            ledger.refused(poison.message_id, poison.reason)
+
+    def _fail(self, number: str, error: Exception, outcome: Outcome) -> None:
+        self._logger.warning(
+            "record failed, to be delivered again", extra={"sequence_number": number, "error": str(error)}
+        )
+        outcome.failed.append(number)

@@ -1,0 +1,55 @@
+"""Composition root of the processor: builds it once per process, from the environment."""
+
+import functools
+import os
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from cloud.functions.processor.batch import Outcome, Processor
+from cloud.functions.processor.current import CurrentStates
+from cloud.functions.processor.settings import Settings
+from cloud.functions.processor.store import Store
+from cloud.functions.shared.acks import AckPublisher
+from cloud.functions.shared.aws import CLIENT_CONFIG
+from cloud.functions.shared.parking import Parking
+
+logger = Logger(service="processor")
+metrics = Metrics(namespace="Roadside", service="processor")
+
+
+@functools.cache
+def processor() -> Processor:
+    """The process's one processor. Raises SettingsError."""
+    settings = Settings.from_environment(os.environ)
+    store = Store(boto3.client("dynamodb", config=CLIENT_CONFIG), settings)
+    return Processor(
+        windows=store,
+        current=CurrentStates(store, settings.segment_refresh_s * 1000),
+        parking=Parking(boto3.client("sqs", config=CLIENT_CONFIG), settings.parked_queue_url, "processor"),
+        acks=AckPublisher(boto3.client("iot-data", config=CLIENT_CONFIG), logger),
+        logger=logger,
+    )
+
+
+def handle(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001 - Lambda's
+    """Lambda's entry: a batch of Kinesis records in, the sequence numbers of those to deliver again out."""
+    outcome = processor().process(event["Records"])
+    _count(outcome)
+    return outcome.response()
+
+
+def _count(outcome: Outcome) -> None:
+    for name, value in (
+        ("WindowsStored", outcome.stored),
+        ("WindowsReplayed", outcome.replayed),
+        ("WindowsFromFuture", outcome.from_future),
+        ("SegmentStatesWritten", outcome.states_written),
+        ("RecordsParked", outcome.parked),
+        ("RecordsFailed", len(outcome.failed)),
+        ("AcksFailed", outcome.acks_failed),
+    ):
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+    metrics.flush_metrics()

@@ -1,0 +1,38 @@
+"""The processor's settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cloud.functions.shared.environment import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the stack tells the processor.
+
+    Parameters
+    ----------
+    windows_table, segments_table, parked_queue_url : where to write
+    retention_days : how long a window's item lives
+    segment_refresh_s : age at which an unchanged segment's state is written again
+    """
+
+    windows_table: str
+    segments_table: str
+    parked_queue_url: str
+    retention_days: int
+    segment_refresh_s: int
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str]) -> "Settings":
+        """Raises SettingsError with every fault at once."""
+        environment = Environment(variables)
+        settings = cls(
+            windows_table=environment.text("WINDOWS_TABLE"),
+            segments_table=environment.text("SEGMENTS_TABLE"),
+            parked_queue_url=environment.text("PARKED_QUEUE_URL"),
+            retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),
+            segment_refresh_s=environment.whole_number("SEGMENT_REFRESH_S", 10, 86_400),
+        )
+        environment.check()
+        return settings

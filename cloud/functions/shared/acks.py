@@ -1,0 +1,68 @@
+"""Tells gateways what they may forget. An ack names single messages, so none needs to be remembered here."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from cloud.functions.shared.aws import AwsError
+from cloud.functions.shared.envelope import MessageId
+from roadside.contract import topics
+from roadside.contract.codec import encode_ack
+from roadside.contract.summary import Ack
+
+if TYPE_CHECKING:
+    from mypy_boto3_iot_data import IoTDataPlaneClient
+
+
+class AckLedger:
+    """Gathers a batch's outcomes into one ack for each gateway and epoch."""
+
+    def __init__(self) -> None:
+        self._stored: dict[tuple[str, int], list[int]] = {}
+        self._refused: dict[tuple[str, int], list[tuple[int, str]]] = {}
+
+    def stored(self, message: MessageId) -> None:
+        """The message is safe."""
+        self._stored.setdefault((message.gateway, message.epoch_ms), []).append(message.sequence)
+
+    def refused(self, message: MessageId, reason: str) -> None:
+        """The message is parked for good."""
+        self._refused.setdefault((message.gateway, message.epoch_ms), []).append((message.sequence, reason))
+
+    def acks(self) -> Iterator[tuple[str, Ack]]:
+        """Gateway and ack, one for each gateway and epoch."""
+        for gateway, epoch_ms in self._stored | self._refused:
+            key = gateway, epoch_ms
+            yield (
+                gateway,
+                Ack(
+                    epoch_ms,
+                    stored=tuple(sorted(set(self._stored.get(key, ())))),
+                    refused=tuple(self._refused.get(key, ())),
+                ),
+            )
+
+
+class AckPublisher:
+    """Publishes acks at QoS 1."""
+
+    def __init__(self, client: "IoTDataPlaneClient", logger: Logger) -> None:
+        self._client = client
+        self._logger = logger
+
+    def publish(self, ledger: AckLedger) -> int:
+        """Publish the ledger's acks; the number that could not be, each logged.
+
+        Such an ack needs no retry: its gateway sends the messages again and they are acknowledged then.
+        """
+        failures = 0
+        for gateway, ack in ledger.acks():
+            try:
+                self._client.publish(topic=topics.acks(gateway), qos=1, payload=encode_ack(ack))
+            except AwsError as error:
+                failures += 1
+                self._logger.warning(
+                    "ack not published", extra={"gateway": gateway, "epoch_ms": ack.epoch_ms, "error": str(error)}
+                )
+        return failures

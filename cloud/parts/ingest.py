@@ -1,0 +1,108 @@
+"""How messages come in: IoT rules take them from Basic Ingest to the stream and to the alerts function."""
+
+from typing import Final
+
+from aws_cdk import Aws, Duration
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_iot as iot
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from roadside.contract import topics
+
+_SQL_VERSION: Final = "2016-03-23"
+# The level that topics.rule_sql calls "gateway": one gateway's windows stay in order in one shard.
+_GATEWAY: Final = "${topic(3)}"
+
+
+class Ingest(Construct):
+    """The stream of windows and the rules, whose names are fixed: gateways publish to them by name.
+
+    Attributes
+    ----------
+    stream : windows as the rule wraps them, partitioned by gateway
+    undelivered : what a rule, the stream's mapping or an asynchronous invocation gave up on
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, shards: int) -> None:
+        super().__init__(scope, construct_id)
+        self.stream = kinesis.Stream(
+            self,
+            "Windows",
+            shard_count=shards,
+            retention_period=Duration.hours(24),
+            encryption=kinesis.StreamEncryption.MANAGED,
+        )
+        self.undelivered = sqs.Queue(
+            self, "Undelivered", encryption=sqs.QueueEncryption.SQS_MANAGED, retention_period=Duration.days(14)
+        )
+        self._add_windows_rule()
+
+    def _add_windows_rule(self) -> None:
+        put = iam.PolicyStatement(actions=["kinesis:PutRecord"], resources=[self.stream.stream_arn])
+        role = self._rule_role("WindowsRuleRole", put)
+        self._rule(
+            "WindowsRule",
+            "windows",
+            description="Windows of all gateways to the stream",
+            action=iot.CfnTopicRule.ActionProperty(
+                kinesis=iot.CfnTopicRule.KinesisActionProperty(
+                    stream_name=self.stream.stream_name, partition_key=_GATEWAY, role_arn=role.role_arn
+                )
+            ),
+            role=role,
+        )
+
+    def send_events_to(self, function: lambda_.Function) -> None:
+        """Add the rule that invokes `function`, asynchronously, with every event."""
+        rule = self._rule(
+            "EventsRule",
+            "events",
+            description="Events of all gateways to the alerts function",
+            action=iot.CfnTopicRule.ActionProperty(
+                lambda_=iot.CfnTopicRule.LambdaActionProperty(function_arn=function.function_arn)
+            ),
+            role=self._rule_role("EventsRuleRole"),
+        )
+        function.add_permission(
+            "EventsRule",
+            principal=iam.ServicePrincipal("iot.amazonaws.com"),
+            source_arn=rule.attr_arn,
+            source_account=Aws.ACCOUNT_ID,
+        )
+
+    def _rule_role(self, construct_id: str, *statements: iam.PolicyStatement) -> iam.Role:
+        to_undelivered = iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.undelivered.queue_arn])
+        return iam.Role(
+            self,
+            construct_id,
+            assumed_by=iam.ServicePrincipal("iot.amazonaws.com"),
+            inline_policies={"Deliver": iam.PolicyDocument(statements=[*statements, to_undelivered])},
+        )
+
+    def _rule(
+        self,
+        construct_id: str,
+        kind: topics.CloudKind,
+        *,
+        description: str,
+        action: iot.CfnTopicRule.ActionProperty,
+        role: iam.Role,
+    ) -> iot.CfnTopicRule:
+        to_undelivered = iot.CfnTopicRule.SqsActionProperty(
+            queue_url=self.undelivered.queue_url, role_arn=role.role_arn, use_base64=False
+        )
+        return iot.CfnTopicRule(
+            self,
+            construct_id,
+            rule_name=topics.rule_name(kind),
+            topic_rule_payload=iot.CfnTopicRule.TopicRulePayloadProperty(
+                sql=topics.rule_sql(kind),
+                aws_iot_sql_version=_SQL_VERSION,
+                description=description,
+                actions=[action],
+                error_action=iot.CfnTopicRule.ActionProperty(sqs=to_undelivered),
+            ),
+        )

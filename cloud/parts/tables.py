@@ -1,0 +1,55 @@
+"""Where results stay: every window, the current state of every segment, and every alert."""
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from constructs import Construct
+
+STRING = dynamodb.AttributeType.STRING
+NUMBER = dynamodb.AttributeType.NUMBER
+
+
+class Tables(Construct):
+    """The three tables, all on demand, encrypted and recoverable to any second of the last 35 days.
+
+    Attributes
+    ----------
+    windows : key g (gateway) and w (window start and epoch); attribute names are short because they are billed
+    segments : key segment (number)
+    alerts : key event_id
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, keeps_data: bool) -> None:
+        super().__init__(scope, construct_id)
+        self._removal_policy = RemovalPolicy.RETAIN if keeps_data else RemovalPolicy.DESTROY
+        self._keeps_data = keeps_data
+        self.windows = self._table("Windows", ("g", STRING), sort_key=("w", STRING), ttl="t")
+        self.segments = self._table("Segments", ("segment", NUMBER))
+        self.alerts = self._table("Alerts", ("event_id", STRING), ttl="t")
+
+    def _table(
+        self,
+        construct_id: str,
+        partition_key: tuple[str, dynamodb.AttributeType],
+        *,
+        sort_key: tuple[str, dynamodb.AttributeType] | None = None,
+        ttl: str | None = None,
+    ) -> dynamodb.TableV2:
+        return dynamodb.TableV2(
+            self,
+            construct_id,
+            partition_key=_attribute(partition_key),
+            sort_key=_attribute(sort_key) if sort_key else None,
+            time_to_live_attribute=ttl,
+            billing=dynamodb.Billing.on_demand(),
+            encryption=dynamodb.TableEncryptionV2.aws_managed_key(),
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            deletion_protection=self._keeps_data,
+            removal_policy=self._removal_policy,
+        )
+
+
+def _attribute(key: tuple[str, dynamodb.AttributeType]) -> dynamodb.Attribute:
+    name, kind = key
+    return dynamodb.Attribute(name=name, type=kind)

@@ -1,0 +1,61 @@
+"""The stack that takes windows and events from IoT Core to tables, people and systems."""
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from cloud.config import Config
+from cloud.parts.alerting import Alerting
+from cloud.parts.device_access import DeviceAccess
+from cloud.parts.ingest import Ingest
+from cloud.parts.processing import Processing
+from cloud.parts.tables import Tables
+
+
+class TrafficAnalyticsPlatformStack(Stack):
+    """Roadside's cloud side.
+
+    ```
+    gateway ─> rule: windows ─> stream ─> processor ─┬─> tables: windows, segments
+       ^                                             └─> acks ─> gateway
+       └──── > rule: events ─────────────> alerts ───┬─> table: alerts
+                                                     ├─> acks ─> gateway
+                                                     └─> bus ─> topic (people), queue (systems)
+    ```
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config, **kwargs: Any) -> None:
+        super().__init__(scope, construct_id, **kwargs)
+        access = DeviceAccess(self, "DeviceAccess")
+        ingest = Ingest(self, "Ingest", shards=config.shards)
+        tables = Tables(self, "Tables", keeps_data=config.keeps_data)
+        alerting = Alerting(self, "Alerting", keeps_data=config.keeps_data)
+        processing = Processing(
+            self,
+            "Processing",
+            config=config,
+            tables=tables,
+            stream=ingest.stream,
+            bus=alerting.bus,
+            undelivered=ingest.undelivered,
+        )
+        ingest.send_events_to(processing.alerts)
+
+        self._output("WindowsTable", tables.windows.table_name, "One item per gateway, window and epoch")
+        self._output("SegmentsTable", tables.segments.table_name, "Current state of every segment")
+        self._output("AlertsTable", tables.alerts.table_name, "Every event once")
+        self._output("WindowsStream", ingest.stream.stream_name, "Windows on their way to the processor")
+        self._output("EventBus", alerting.bus.event_bus_name, "Every event of Roadside")
+        self._output("AlertsTopic", alerting.people.topic_arn, "Subscribe people here")
+        self._output("SystemsQueueUrl", alerting.systems.queue_url, "Systems receive events here")
+        self._output("AlertDeadLettersUrl", alerting.dead_letters.queue_url, "Events nobody could be told")
+        self._output("ParkedQueueUrl", processing.parked.queue_url, "Messages refused for good, with the reason")
+        self._output("UndeliveredQueueUrl", ingest.undelivered.queue_url, "What rules and invocations gave up on")
+        self._output("ProcessorFunction", processing.processor.function_name, "Stores windows")
+        self._output("AlertsFunction", processing.alerts.function_name, "Publishes events")
+        self._output("GatewayPolicy", access.policy.ref, "IoT policy for the certificate of every gateway")
+        self._output("GatewayGroup", access.gateways.ref, "Thing group of all gateways")
+
+    def _output(self, name: str, value: str, description: str) -> None:
+        CfnOutput(self, name, value=value, description=description)

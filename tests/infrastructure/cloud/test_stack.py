@@ -1,0 +1,325 @@
+"""What the template promises: topics from the contract, data kept safe, failures kept visible, least privilege."""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from roadside.contract import topics
+from tests.infrastructure.cloud.conftest import Synthesised
+
+IOT = "arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>"
+THING = "${iot:Connection.Thing.ThingName}"
+
+
+def test_template_has_these_resources_and_no_other(stack: Synthesised) -> None:
+    # All of them are types that the local cloud can create; one that it cannot would stop the whole deployment.
+    assert Counter(resource["Type"] for resource in stack.resources.values()) == {
+        "AWS::DynamoDB::GlobalTable": 3,
+        "AWS::Events::EventBus": 1,
+        "AWS::Events::Rule": 1,
+        "AWS::IAM::Role": 4,
+        "AWS::IoT::Policy": 1,
+        "AWS::IoT::ThingGroup": 1,
+        "AWS::IoT::TopicRule": 2,
+        "AWS::KMS::Key": 1,
+        "AWS::Kinesis::Stream": 1,
+        "AWS::Lambda::EventInvokeConfig": 1,
+        "AWS::Lambda::EventSourceMapping": 1,
+        "AWS::Lambda::Function": 2,
+        "AWS::Lambda::LayerVersion": 1,
+        "AWS::Lambda::Permission": 1,
+        "AWS::Logs::LogGroup": 2,
+        "AWS::SNS::Topic": 1,
+        "AWS::SNS::TopicPolicy": 1,
+        "AWS::SQS::Queue": 4,
+        "AWS::SQS::QueuePolicy": 2,
+    }
+
+
+def test_what_holds_data_keeps_its_logical_id(stack: Synthesised) -> None:
+    # A changed id makes CloudFormation replace the resource, and what it held is gone.
+    held = ("DynamoDB", "Kinesis", "SQS::Queue", "SNS::Topic", "Events::EventBus")
+    assert {
+        name
+        for name, resource in stack.resources.items()
+        if any(kind in resource["Type"] for kind in held) and "Policy" not in resource["Type"]
+    } == {
+        "TablesWindowsCD3BB695",
+        "TablesSegments7C22257B",
+        "TablesAlertsF4292B9D",
+        "IngestWindows27AA46C5",
+        "IngestUndeliveredE032DDE9",
+        "ProcessingParkedB2433DD6",
+        "AlertingBus52AB2737",
+        "AlertingDeadLetters7BD9F919",
+        "AlertingSystemsC4BC70EF",
+        "AlertingPeopleF5B937DE",
+    }
+
+
+def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
+    outputs = {name: stack.resolve(output["Value"]) for name, output in stack.template["Outputs"].items()}
+    assert outputs == {
+        "WindowsTable": "<TablesWindows>",
+        "SegmentsTable": "<TablesSegments>",
+        "AlertsTable": "<TablesAlerts>",
+        "WindowsStream": "<IngestWindows>",
+        "EventBus": "<AlertingBus>",
+        "AlertsTopic": "<AlertingPeople>",
+        "SystemsQueueUrl": "<AlertingSystems>",
+        "AlertDeadLettersUrl": "<AlertingDeadLetters>",
+        "ParkedQueueUrl": "<ProcessingParked>",
+        "UndeliveredQueueUrl": "<IngestUndelivered>",
+        "ProcessorFunction": "<ProcessingProcessor>",
+        "AlertsFunction": "<ProcessingAlerts>",
+        "GatewayPolicy": "<DeviceAccessGatewayPolicy>",
+        "GatewayGroup": "<DeviceAccessGateways>",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "action"),
+    [
+        (
+            "windows",
+            {
+                "Kinesis": {
+                    "StreamName": "<IngestWindows>",
+                    "PartitionKey": "${topic(3)}",
+                    "RoleArn": "<IngestWindowsRuleRole.Arn>",
+                }
+            },
+        ),
+        ("events", {"Lambda": {"FunctionArn": "<ProcessingAlerts.Arn>"}}),
+    ],
+)
+def test_rule_is_the_contracts_and_its_failures_go_to_a_queue(
+    stack: Synthesised, kind: topics.CloudKind, action: dict[str, Any]
+) -> None:
+    rule = stack.resolve(stack.one("AWS::IoT::TopicRule", kind.title()))
+
+    assert rule["RuleName"] == topics.rule_name(kind)
+    payload = rule["TopicRulePayload"]
+    assert payload["Sql"] == topics.rule_sql(kind)
+    assert payload["AwsIotSqlVersion"] == "2016-03-23"
+    assert payload["Actions"] == [action]
+    assert payload["ErrorAction"]["Sqs"]["QueueUrl"] == "<IngestUndelivered>"
+
+
+def test_partition_key_is_what_the_rule_calls_gateway() -> None:
+    assert "topic(3) AS gateway" in topics.rule_sql("windows")
+
+
+def test_gateway_may_be_itself_and_no_more(stack: Synthesised) -> None:
+    policy = stack.resolve(stack.one("AWS::IoT::Policy")["PolicyDocument"])
+
+    assert policy == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "iot:Connect", "Resource": [f"{IOT}:client/{THING}"]},
+            {
+                "Effect": "Allow",
+                "Action": "iot:Publish",
+                "Resource": [
+                    f"{IOT}:topic/$aws/rules/roadside_windows/roadside/v1/{THING}/windows",
+                    f"{IOT}:topic/$aws/rules/roadside_events/roadside/v1/{THING}/events",
+                ],
+            },
+            {
+                "Effect": "Allow",
+                "Action": "iot:Subscribe",
+                "Resource": [
+                    f"{IOT}:topicfilter/roadside/v1/{THING}/acks",
+                    f"{IOT}:topicfilter/roadside/v1/{THING}/commands",
+                ],
+            },
+            {
+                "Effect": "Allow",
+                "Action": "iot:Receive",
+                "Resource": [f"{IOT}:topic/roadside/v1/{THING}/acks", f"{IOT}:topic/roadside/v1/{THING}/commands"],
+            },
+        ],
+    }
+
+
+EVERY_FUNCTION = {
+    ("sqs:SendMessage", "<ProcessingParked.Arn>"),
+    ("iot:Publish", f"{IOT}:topic/roadside/v1/*/acks"),
+}
+ROLES = {
+    "ProcessorRole": {
+        ("dynamodb:PutItem", "<TablesWindows.Arn>"),
+        ("dynamodb:PutItem", "<TablesSegments.Arn>"),
+        ("dynamodb:BatchGetItem", "<TablesSegments.Arn>"),
+        ("kinesis:DescribeStream", "<IngestWindows.Arn>"),
+        ("kinesis:DescribeStreamSummary", "<IngestWindows.Arn>"),
+        ("kinesis:GetRecords", "<IngestWindows.Arn>"),
+        ("kinesis:GetShardIterator", "<IngestWindows.Arn>"),
+        ("kinesis:ListShards", "<IngestWindows.Arn>"),
+        ("sqs:SendMessage", "<IngestUndelivered.Arn>"),
+        ("logs:CreateLogStream", "<ProcessingProcessorLogs.Arn>"),
+        ("logs:PutLogEvents", "<ProcessingProcessorLogs.Arn>"),
+        *EVERY_FUNCTION,
+    },
+    "AlertsRole": {
+        ("dynamodb:PutItem", "<TablesAlerts.Arn>"),
+        ("dynamodb:UpdateItem", "<TablesAlerts.Arn>"),
+        ("events:PutEvents", "<AlertingBus.Arn>"),
+        ("sqs:SendMessage", "<IngestUndelivered.Arn>"),
+        ("logs:CreateLogStream", "<ProcessingAlertsLogs.Arn>"),
+        ("logs:PutLogEvents", "<ProcessingAlertsLogs.Arn>"),
+        *EVERY_FUNCTION,
+    },
+    "WindowsRuleRole": {("kinesis:PutRecord", "<IngestWindows.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},
+    "EventsRuleRole": {("sqs:SendMessage", "<IngestUndelivered.Arn>")},
+}
+
+
+@pytest.mark.parametrize("name", ROLES)
+def test_role_may_do_this_and_no_more(stack: Synthesised, name: str) -> None:
+    role = stack.resolve(stack.one("AWS::IAM::Role", name))
+    granted = set()
+    for policy in role["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert statement.keys() == {"Action", "Effect", "Resource"}
+            assert statement["Effect"] == "Allow"
+            actions = statement["Action"]
+            granted |= {(a, statement["Resource"]) for a in ([actions] if isinstance(actions, str) else actions)}
+
+    assert granted == ROLES[name]
+    assert "ManagedPolicyArns" not in role
+
+
+def test_each_function_has_a_role_of_its_own(stack: Synthesised) -> None:
+    functions = stack.of_type("AWS::Lambda::Function")
+
+    assert len({function["Role"]["Fn::GetAtt"][0] for function in functions.values()}) == len(functions) == 2
+
+
+def test_tables_are_encrypted_recoverable_and_billed_by_use(stack: Synthesised) -> None:
+    for table in stack.of_type("AWS::DynamoDB::GlobalTable").values():
+        assert table["BillingMode"] == "PAY_PER_REQUEST"
+        assert table["SSESpecification"]["SSEEnabled"] is True
+        (replica,) = table["Replicas"]
+        assert replica["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "ttl"),
+    [
+        ("Windows", [("g", "HASH", "S"), ("w", "RANGE", "S")], "t"),
+        ("Segments", [("segment", "HASH", "N")], None),
+        ("Alerts", [("event_id", "HASH", "S")], "t"),
+    ],
+)
+def test_table_has_its_keys_and_forgets(
+    stack: Synthesised, name: str, keys: list[tuple[str, str, str]], ttl: str | None
+) -> None:
+    table = stack.one("AWS::DynamoDB::GlobalTable", f"Tables{name}")
+    types = {d["AttributeName"]: d["AttributeType"] for d in table["AttributeDefinitions"]}
+
+    assert [(k["AttributeName"], k["KeyType"], types[k["AttributeName"]]) for k in table["KeySchema"]] == keys
+    assert table.get("TimeToLiveSpecification") == ({"AttributeName": ttl, "Enabled": True} if ttl else None)
+
+
+def test_mapping_isolates_what_fails_and_gives_up_visibly(stack: Synthesised) -> None:
+    mapping = stack.resolve(stack.one("AWS::Lambda::EventSourceMapping"))
+    mapping.pop("Tags")
+
+    assert mapping == {
+        "EventSourceArn": "<IngestWindows.Arn>",
+        "FunctionName": "<ProcessingProcessor>",
+        "StartingPosition": "TRIM_HORIZON",
+        "BatchSize": 200,
+        "MaximumBatchingWindowInSeconds": 1,
+        "ParallelizationFactor": 2,
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "BisectBatchOnFunctionError": True,
+        "MaximumRetryAttempts": 5,
+        "MaximumRecordAgeInSeconds": 3600,
+        "DestinationConfig": {"OnFailure": {"Destination": "<IngestUndelivered.Arn>"}},
+    }
+
+
+def test_failed_alerts_are_tried_again_and_then_queued(stack: Synthesised) -> None:
+    invocation = stack.resolve(stack.one("AWS::Lambda::EventInvokeConfig"))
+
+    assert invocation["MaximumRetryAttempts"] == 2
+    assert invocation["DestinationConfig"] == {"OnFailure": {"Destination": "<IngestUndelivered.Arn>"}}
+
+
+def test_only_the_events_rule_may_invoke_alerts(stack: Synthesised) -> None:
+    permission = stack.resolve(stack.one("AWS::Lambda::Permission"))
+
+    assert permission["Principal"] == "iot.amazonaws.com"
+    assert permission["SourceArn"] == "<IngestEventsRule.Arn>"
+    assert permission["FunctionName"] == "<ProcessingAlerts.Arn>"
+
+
+def test_events_reach_people_and_systems_or_the_dead_letters(stack: Synthesised) -> None:
+    rule = stack.resolve(stack.one("AWS::Events::Rule"))
+
+    assert rule["EventBusName"] == "<AlertingBus>"
+    assert rule["EventPattern"] == {"source": ["roadside"]}
+    assert [target["Arn"] for target in rule["Targets"]] == ["<AlertingPeople>", "<AlertingSystems.Arn>"]
+    assert {target["DeadLetterConfig"]["Arn"] for target in rule["Targets"]} == {"<AlertingDeadLetters.Arn>"}
+    systems = stack.resolve(stack.one("AWS::SQS::Queue", "Systems"))
+    assert systems["RedrivePolicy"] == {"deadLetterTargetArn": "<AlertingDeadLetters.Arn>", "maxReceiveCount": 5}
+    assert stack.one("AWS::KMS::Key")["EnableKeyRotation"] is True
+
+
+def test_queues_are_encrypted_and_dead_letters_live_long(stack: Synthesised) -> None:
+    queues = stack.of_type("AWS::SQS::Queue")
+
+    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
+    two_weeks_s = 14 * 86_400
+    assert {n for n, q in queues.items() if q["MessageRetentionPeriod"] == two_weeks_s} == {
+        n for n in queues if "Systems" not in n
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "own"),
+    [
+        (
+            "processor",
+            {"WINDOWS_TABLE": "<TablesWindows>", "SEGMENTS_TABLE": "<TablesSegments>", "SEGMENT_REFRESH_S": "300"},
+        ),
+        ("alerts", {"ALERTS_TABLE": "<TablesAlerts>", "EVENT_BUS": "<AlertingBus>", "EVENT_SOURCE": "roadside"}),
+    ],
+)
+def test_function_is_configured(stack: Synthesised, name: str, own: dict[str, str]) -> None:
+    function = stack.resolve(stack.one("AWS::Lambda::Function", name.title()))
+
+    assert function["Handler"] == f"cloud.functions.{name}.handler.handle"
+    assert (function["Runtime"], function["Architectures"]) == ("python3.11", ["x86_64"])
+    assert function["Environment"]["Variables"] == own | {
+        "PARKED_QUEUE_URL": "<ProcessingParked>",
+        "RETENTION_DAYS": "90",
+        "POWERTOOLS_LOG_LEVEL": "INFO",
+    }
+    logs = stack.one("AWS::Logs::LogGroup", f"{name.title()}Logs")
+    assert logs["RetentionInDays"] == 14
+
+
+def test_cfn_lint_finds_no_error(stack: Synthesised) -> None:
+    command = [
+        str(Path(sys.executable).with_name("cfn-lint")),
+        "--non-zero-exit-code",
+        "error",
+        str(stack.template_file),
+    ]
+    linted = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_template_can_be_deployed_anywhere(stack: Synthesised) -> None:
+    text = stack.template_file.read_text()
+
+    assert "000000000000" not in text
+    assert "us-east-1" not in text

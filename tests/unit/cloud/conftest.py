@@ -1,0 +1,75 @@
+"""An account with the stack's tables, queues and bus, empty for each test."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.core.models import MockAWS
+
+from tests.unit.cloud.messages import ACCOUNT, REGION
+from tests.unit.cloud.world import World
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[MockAWS]:
+    """AWS for one module, since a session's first clients take a second to make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_DEFAULT_REGION", REGION)
+        patch.delenv("AWS_ENDPOINT_URL", raising=False)
+        mock = mock_aws()
+        mock.start()
+        yield mock
+        mock.stop()
+
+
+@pytest.fixture
+def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """An empty account with the stack's tables, queues and bus, and the functions' environment."""
+    for name, value in {
+        "WINDOWS_TABLE": "windows",
+        "SEGMENTS_TABLE": "segments",
+        "ALERTS_TABLE": "alerts",
+        "EVENT_BUS": "bus",
+        "EVENT_SOURCE": "roadside",
+        "RETENTION_DAYS": "90",
+        "SEGMENT_REFRESH_S": "300",
+    }.items():
+        monkeypatch.setenv(name, value)
+    dynamodb, sqs, events = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("events")
+    for table, keys in {"windows": ("g", "w"), "segments": ("segment",), "alerts": ("event_id",)}.items():
+        dynamodb.create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[
+                {"AttributeName": key, "AttributeType": "N" if key == "segment" else "S"} for key in keys
+            ],
+            KeySchema=[
+                {"AttributeName": key, "KeyType": "RANGE" if position else "HASH"} for position, key in enumerate(keys)
+            ],
+        )
+    parked_url = sqs.create_queue(QueueName="parked")["QueueUrl"]
+    bus_queue_url = sqs.create_queue(QueueName="systems")["QueueUrl"]
+    queue_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:systems"
+    events.create_event_bus(Name="bus")
+    events.put_rule(Name="all", EventBusName="bus", EventPattern=json.dumps({"source": ["roadside"]}))
+    events.put_targets(Rule="all", EventBusName="bus", Targets=[{"Id": "systems", "Arn": queue_arn}])
+    monkeypatch.setenv("PARKED_QUEUE_URL", parked_url)
+    yield World(dynamodb, sqs, events, parked_url, bus_queue_url)
+    account.reset()
+
+
+@pytest.fixture
+def emitted_metrics(capsys: pytest.CaptureFixture[str]) -> Callable[[], dict[str, float]]:
+    """The metrics printed since the last call, added up by name."""
+
+    def read() -> dict[str, float]:
+        totals: dict[str, float] = {}
+        for line in capsys.readouterr().out.splitlines():
+            document = json.loads(line) if line.startswith("{") else {}
+            for metric in document.get("_aws", {}).get("CloudWatchMetrics", [{}])[0].get("Metrics", []):
+                totals[metric["Name"]] = totals.get(metric["Name"], 0) + sum(document[metric["Name"]])
+        return totals
+
+    return read
