@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+
 from aggregator.pipeline import Pipeline, PipelineStatistics
 from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
@@ -18,7 +19,6 @@ from roadside.contract.codec import decode_window, encode_ack, encode_frame
 from roadside.contract.events import CongestionEvent, decode_event
 from roadside.contract.summary import Ack, CongestionState, ReadingFrame, SegmentSummary, WindowSummary
 from roadside.runtime.store import GatewayStore
-
 from simulator.recording import RecordedGateway, RecordedReading, Recording, iso
 
 ROWS_PER_MESSAGE: Final = 250

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aggregator.pipeline import Pipeline
 from aggregator.settings import AggregatorSettings
-from aggregator.worker import ACKS, COMMANDS, CONFIGURATION, READINGS, AggregatorWorker
+from aggregator.worker import ACKS, COMMANDS, CONFIGURATION, CONNECTION_LOST, READINGS, AggregatorWorker
 from roadside.contract import topics
 from roadside.core.errors import SnapshotError
 from roadside.runtime.clock import SystemClock
@@ -37,15 +37,11 @@ def main() -> int:
         return ExitCode.FAILED
     clock = SystemClock()
     inbox = Inbox()
-    lost = queue.SimpleQueue[str]()  # a connection may end before there is a service to tell
     try:
-        bus = connect_greengrass(lost.put)
+        bus = connect_greengrass(lambda reason: inbox.put(Delivery(CONNECTION_LOST, reason, b"")))
         pipeline = _pipeline(gateway, arguments.state_dir / DATABASE, bus, clock)
         worker = AggregatorWorker(pipeline, bus, clock)
         service = Service(worker, inbox, clock)
-        tell_lost = service.connection_lost
-        for reason in lost:
-            service.connection_lost(reason)
         bus.subscribe_cloud(topics.acks(gateway), inbox.handler(ACKS))
         bus.subscribe_cloud(topics.commands(gateway), inbox.handler(COMMANDS))
         bus.on_change(lambda: inbox.put(Delivery(CONFIGURATION, "", b"")))

@@ -7,7 +7,7 @@ from aggregator.pipeline import Pipeline
 from aggregator.settings import AggregatorSettings
 from roadside.core.errors import ConfigurationError
 from roadside.runtime.database import StoreError
-from roadside.runtime.ports import BusError, Clock, Configuration
+from roadside.runtime.ports import BusClosedError, BusError, Clock, Configuration
 from roadside.runtime.service import Delivery
 from roadside.runtime.settings import SettingsError, load_settings
 
@@ -15,6 +15,7 @@ READINGS: Final = "readings"
 ACKS: Final = "acks"
 COMMANDS: Final = "commands"
 CONFIGURATION: Final = "configuration"
+CONNECTION_LOST: Final = "connection"
 
 REREAD_MS: Final = 300_000  # nucleus lite stops telling of changes after an update of the component
 REPORT_MS: Final = 60_000
@@ -23,7 +24,10 @@ _log = logging.getLogger(__name__)
 
 
 class AggregatorWorker:
-    """Implements Worker. Deliveries carry the source names above; a CONFIGURATION delivery asks to read it again."""
+    """Implements Worker. Deliveries carry the source names above.
+
+    CONFIGURATION asks to read it again; CONNECTION_LOST gives the reason as its topic.
+    """
 
     def __init__(self, pipeline: Pipeline, configuration: Configuration, clock: Clock) -> None:
         self._pipeline = pipeline
@@ -33,7 +37,10 @@ class AggregatorWorker:
         self._report_due_ms = clock.steady_ms() + REPORT_MS
 
     def work(self, deliveries: list[Delivery]) -> int:
-        """Handle what came, then let the pipeline do what is due."""
+        """Handle what came, then let the pipeline do what is due.
+
+        Raises BusClosedError when the connection to the nucleus is gone.
+        """
         wall_ms, steady_ms = self._clock.wall_ms(), self._clock.steady_ms()
         for delivery in deliveries:
             if delivery.source == READINGS:
@@ -42,6 +49,8 @@ class AggregatorWorker:
                 self._pipeline.on_ack(delivery.payload, wall_ms)
             elif delivery.source == CONFIGURATION:
                 self._reread_due_ms = steady_ms
+            elif delivery.source == CONNECTION_LOST:
+                raise BusClosedError(delivery.topic)
             else:
                 _log.warning("no such command", extra={"topic": delivery.topic, "payload": repr(delivery.payload[:80])})
         if steady_ms >= self._reread_due_ms:

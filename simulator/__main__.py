@@ -1,0 +1,156 @@
+"""The simulator's command line: `python -m simulator --help`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from simulator.options import Break, Chaos, NucleusProfile, RunOptions
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Run a city on this machine: sensors, gateways, cloud and alerts, checked against an oracle.",
+)
+console = Console()
+
+
+def _fail(error: Exception) -> "typer.Exit":
+    console.print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False, markup=True)
+    return typer.Exit(2)
+
+
+@app.command()
+def run(
+    sensors: Annotated[int, typer.Option(min=1, help="Lane sensors in the city, one reading a second each.")] = 50_000,
+    gateways: Annotated[int, typer.Option(min=1, help="Roadside gateways that share them.")] = 200,
+    gateways_real: Annotated[
+        int, typer.Option(min=0, help="Gateways that run as real component processes over real IPC.")
+    ] = 2,
+    duration: Annotated[int, typer.Option(min=1, help="Seconds of traffic, in real time.")] = 60,
+    window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic and faults.")] = 1,
+    profile: Annotated[NucleusProfile, typer.Option(help="Nucleus of the real gateways.")] = NucleusProfile.CLASSIC,
+    chaos: Annotated[Chaos, typer.Option(help="kill-gateway: SIGKILL a real Aggregator in mid-run.")] = Chaos.NONE,
+    break_window: Annotated[
+        Break, typer.Option(help="Damage one stored window before verification, to see that it is found.")
+    ] = Break.NONE,
+    auth: Annotated[bool, typer.Option(help="Enforce IAM and IoT policies in the local cloud.")] = True,
+    out: Annotated[Path, typer.Option(help="Folder for report.json, logs and databases.")] = Path("out"),
+) -> None:
+    """Run the whole path in real time and verify every window and alert.
+
+    Exit code 0 if nothing is missing or wrong, 1 if something is, 2 if the run could not take place.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from simulator import report as reports
+    from simulator.assembly import AssemblyError
+    from simulator.city import CityError
+    from simulator.gateways import GatewayError
+    from simulator.local_cloud.errors import LocalCloudError
+    from simulator.local_nucleus import LocalNucleusError
+    from simulator.mqtt import DeviceConnectionError
+    from simulator.run import run as run_city
+
+    options = RunOptions(
+        sensors=sensors,
+        gateways=gateways,
+        gateways_real=min(gateways_real, gateways),
+        duration_s=duration,
+        window_s=window_s,
+        seed=seed,
+        profile=profile,
+        chaos=chaos,
+        break_window=break_window,
+        auth=auth,
+        out=out,
+    )
+    if chaos is Chaos.KILL_GATEWAY and options.gateways_real == 0:
+        raise _fail(ValueError("--chaos kill-gateway needs a real gateway to kill: give --gateways-real 1 or more"))
+    try:
+        result = run_city(options, console)
+    except (
+        AssemblyError,
+        BotoCoreError,
+        CityError,
+        ClientError,
+        DeviceConnectionError,
+        GatewayError,
+        LocalCloudError,
+        LocalNucleusError,
+        OSError,
+    ) as error:
+        raise _fail(error) from error
+    path = reports.write_report(result, out)
+    reports.print_report(result, console)
+    console.print(f"report: {path}")
+    raise typer.Exit(0 if result["ok"] else 1)
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Folder with sensors.csv and readings*.csv[.gz].")],
+    out: Annotated[Path, typer.Option(help="Folder for windows.csv, states.csv and events.csv.")] = Path("out/replay"),
+    window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
+    lateness_s: Annotated[
+        float, typer.Option(min=0, max=3600, help="How far a row may stand behind a newer one and be on time.")
+    ] = 2.0,
+    free_flow_kmh: Annotated[
+        float, typer.Option(min=1, max=200, help="Free-flow speed of freeways; other roads take their limit.")
+    ] = 100.0,
+) -> None:
+    """Feed recorded readings through the gateway's pipeline, in data time, and write what it made of them."""
+    from simulator.recording import Recording, RecordingError
+    from simulator.replay import replay as replay_recording
+
+    try:
+        recording = Recording(folder, free_flow_kmh)
+        with Progress(console=console) as progress:
+            task = progress.add_task("replay", total=None)
+            collected, statistics = replay_recording(
+                recording,
+                out,
+                window_s=window_s,
+                allowed_lateness_ms=round(lateness_s * 1000),
+                progress=lambda rows: progress.update(task, completed=rows, description=f"replay: {rows:,} rows"),
+            )
+    except (RecordingError, OSError) as error:
+        raise _fail(error) from error
+    for gateway, counted in statistics.items():
+        console.print(
+            f"{gateway}: {counted.readings_accepted:,} readings accepted, {counted.readings_duplicate:,} repeated, "
+            f"{counted.readings_late:,} late, rejected {counted.readings_rejected or 'none'}, "
+            f"unreadable {counted.messages_unreadable or 'none'}",
+            highlight=False,
+        )
+    console.print(
+        f"{len(collected.windows):,} gateway-windows and {len(collected.events):,} events in "
+        f"{collected.messages:,} messages, {collected.message_bytes:,} bytes; written to {out}",
+        highlight=False,
+    )
+
+
+@app.command()
+def local() -> None:
+    """Start the local cloud, deploy the stack and keep it running until Ctrl-C."""
+    from simulator.assembly import STACK, AssemblyError, ensure_assembly
+    from simulator.local_cloud.deploy import deploy_assembly
+    from simulator.local_cloud.errors import LocalCloudError
+    from simulator.local_cloud.local_cloud import LocalCloud
+    from simulator.playground import keep_running
+
+    try:
+        assembly = ensure_assembly()
+        with LocalCloud() as cloud:
+            keep_running(cloud, deploy_assembly(cloud, assembly, [STACK])[STACK], console)
+    except (AssemblyError, LocalCloudError, OSError) as error:
+        raise _fail(error) from error
+
+
+if __name__ == "__main__":
+    sys.exit(app())

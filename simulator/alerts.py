@@ -1,0 +1,91 @@
+"""The alerts that reached the systems' queue, against those that the oracle says must have been raised."""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.oracle import AlertTruth
+
+Key = tuple[int, bool, int]  # segment number, started, occurred_ms
+
+
+@dataclass(slots=True)
+class AlertVerdict:
+    """Expected and delivered alerts, without those of gateways whose process was killed (they are counted apart)."""
+
+    expected: int = 0
+    delivered: int = 0
+    repeated: int = 0
+    of_killed_gateways: int = 0
+    missing: list[Key] = field(default_factory=list)
+    unexpected: list[Key] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return not self.missing and not self.unexpected
+
+
+class QueueReader:
+    """Drains the SQS queue in a thread, as the system behind it would."""
+
+    def __init__(self, sqs: Any, queue_url: str) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._events: dict[str, dict[str, Any]] = {}
+        self._copies: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._read, name="queue-reader", daemon=True)
+        self._thread.start()
+
+    @property
+    def count(self) -> int:
+        with self._lock:
+            return len(self._events)
+
+    @property
+    def repeated(self) -> int:
+        with self._lock:
+            return sum(self._copies.values()) - len(self._copies)
+
+    def events(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return list(self._events.values())
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _read(self) -> None:
+        while not self._stop.is_set():
+            messages = self._sqs.receive_message(
+                QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+            ).get("Messages", [])
+            for message in messages:
+                event = json.loads(message["Body"])["detail"]
+                with self._lock:
+                    self._events[event["event_id"]] = event
+                    self._copies[event["event_id"]] += 1
+                self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def verify_alerts(
+    expected: Iterable[AlertTruth], delivered: Iterable[dict[str, Any]], killed_segments: set[int], repeated: int
+) -> AlertVerdict:
+    """Compare by segment, kind and time."""
+    should = {(alert.segment_number, alert.started, alert.occurred_ms) for alert in expected}
+    did = {(event["segment_number"], event["kind"] == "CongestionStarted", event["occurred_ms"]) for event in delivered}
+    of_killed = {key for key in should | did if key[0] in killed_segments}
+    should -= of_killed
+    did -= of_killed
+    return AlertVerdict(
+        expected=len(should),
+        delivered=len(did),
+        repeated=repeated,
+        of_killed_gateways=len(of_killed),
+        missing=sorted(should - did),
+        unexpected=sorted(did - should),
+    )

@@ -1,0 +1,172 @@
+"""All gateways of a run, and the loop that brings them readings in real time."""
+
+import queue
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup
+
+from components.build import build_local
+from simulator.city import City, GatewayPlan
+from simulator.feed import CityFeed
+from simulator.gateways import AckQueue, LocalGateway, RealGateway
+from simulator.link import Meter, MeteredLink
+from simulator.local_cloud.devices import DeviceIdentity
+from simulator.local_nucleus import ComponentDeployment
+from simulator.mqtt import DeviceConnection
+from simulator.options import RunOptions
+
+CONNECT_TIMEOUT_S: Final = 20.0
+POLL_S: Final = 0.05
+
+
+class Fleet:
+    """The gateways of a city. The first `gateways_real` are processes; every other one of those gets JSON, not frames.
+
+    Use as a context manager: leaving it stops processes and closes connections.
+    """
+
+    def __init__(
+        self,
+        options: RunOptions,
+        city: City,
+        identities: Sequence[DeviceIdentity],
+        mqtt: tuple[str, int],
+        work_dir: Path,
+        environment_python: Path,
+    ) -> None:
+        self.meter = Meter()
+        self.real: list[RealGateway] = []
+        self.local: list[LocalGateway] = []
+        self._options = options
+        self._city = city
+        self._identities = identities
+        self._mqtt = mqtt
+        self._work_dir = work_dir
+        self._python = environment_python
+        self._acks: AckQueue = queue.SimpleQueue()
+        self._gateways: list[RealGateway | LocalGateway] = []
+        self._closing = ExitStack()
+
+    def __enter__(self) -> "Fleet":
+        try:
+            self._start()
+        except BaseException:
+            self._closing.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def run(self, feed: CityFeed, start_ms: int, on_second: Callable[[int], None]) -> float:
+        """Bring the readings of `duration_s` seconds, each second at its time, then what is still under way.
+
+        Returns
+        -------
+        float
+            Simulated seconds per second that it took: below 1 the machine could not keep up.
+        """
+        duration_s = self._options.duration_s
+        second = 0
+        caught_up_s = 0.0
+        while second < duration_s or not feed.exhausted:
+            if second < duration_s:
+                feed.draw(second)
+            self._serve_until((start_ms + 1000 * (second + 1)) / 1000)
+            for index, readings in feed.deliver(second):
+                self._gateways[index].deliver(readings)
+            on_second(second)
+            second += 1
+            if second == duration_s:
+                caught_up_s = time.time() - start_ms / 1000
+        return duration_s / caught_up_s
+
+    def serve(self, seconds: float) -> None:
+        """Let the gateways go on without new readings."""
+        self._serve_until(time.time() + seconds)
+
+    @property
+    def waiting(self) -> int:
+        """Messages not yet acknowledged, and readings not yet taken."""
+        backlog = sum(gateway.statistics().uplink.backlog_messages for gateway in self.local)
+        return backlog + sum(gateway.waiting for gateway in self.real)
+
+    def _serve_until(self, at_s: float) -> None:
+        while (left_s := at_s - time.time()) > 0:
+            try:
+                gateway, payload = self._acks.get(timeout=min(left_s, POLL_S))
+                gateway.on_ack(payload)
+            except queue.Empty:
+                now_ms = time.monotonic_ns() // 1_000_000
+                for gateway in self.local:
+                    if gateway.wake_ms <= now_ms:
+                        gateway.tick()
+                for real in self.real:
+                    real.offer()
+
+    def _start(self) -> None:
+        group = EventLoopGroup(num_threads=1)  # type: ignore[no-untyped-call]
+        bootstrap = ClientBootstrap(group, DefaultHostResolver(group))  # type: ignore[no-untyped-call]
+        links = [self._link(identity, bootstrap) for identity in self._identities]
+        deployment = None
+        for index, (plan, link) in enumerate(zip(self._city.gateways, links, strict=True)):
+            gateway: RealGateway | LocalGateway
+            if index < self._options.gateways_real:
+                deployment = deployment or self._built()
+                gateway = self._real(plan, link, deployment, as_json=index % 2 == 0)
+            else:
+                gateway = LocalGateway(plan, self._configuration(plan), link, self._acks)
+                self.local.append(gateway)
+            self._gateways.append(gateway)
+        for real in self.real:
+            real.wait_until_listening()
+
+    def _link(self, identity: DeviceIdentity, bootstrap: ClientBootstrap) -> MeteredLink:
+        host, port = self._mqtt
+        connection = DeviceConnection(
+            host=host,
+            port=port,
+            thing_name=identity.thing_name,
+            certificate_pem=identity.certificate_pem.encode(),
+            private_key_pem=identity.private_key_pem.encode(),
+            ca_pem=identity.ca_pem.encode(),
+            bootstrap=bootstrap,
+        )
+        connection.connect(CONNECT_TIMEOUT_S)
+        self._closing.callback(connection.close)
+        return MeteredLink(connection, identity.thing_name, self.meter)
+
+    def _built(self) -> tuple[Path, Path]:
+        [component] = build_local(["aggregator"], self._work_dir / "build")
+        return component.recipe, component.unarchived
+
+    def _real(self, plan: GatewayPlan, link: MeteredLink, built: tuple[Path, Path], *, as_json: bool) -> RealGateway:
+        recipe, artifacts = built
+        deployment = ComponentDeployment(
+            recipe_path=recipe,
+            artifacts_dir=artifacts,
+            python=self._python,
+            configuration_merge=self._configuration(plan),
+        )
+        gateway = RealGateway(
+            plan,
+            deployment,
+            link,
+            profile=self._options.profile,
+            work_dir=self._work_dir / plan.gateway_id,
+            as_json=as_json,
+        )
+        self._closing.callback(gateway.stop)
+        self.real.append(gateway)
+        return gateway
+
+    def _configuration(self, plan: GatewayPlan) -> dict[str, Any]:
+        return {
+            "windowSeconds": self._options.window_s,
+            "allowedLatenessMs": self._options.lateness_ms,
+            "segments": plan.registry_configuration(),
+        }

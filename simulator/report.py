@@ -1,0 +1,68 @@
+"""What a run found, as `report.json` and as a table on the terminal."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+Report = dict[str, Any]
+
+
+def latency_summary(latencies_s: list[float]) -> dict[str, float | None]:
+    """Median, 95th percentile and maximum, in seconds."""
+    if not latencies_s:
+        return {"p50": None, "p95": None, "max": None}
+    p50, p95, most = np.percentile(latencies_s, [50, 95, 100]).tolist()
+    return {"p50": round(p50, 3), "p95": round(p95, 3), "max": round(most, 3)}
+
+
+def ratio(whole: float, part: float) -> float | None:
+    return round(whole / part, 1) if part else None
+
+
+def write_report(report: Report, out: Path) -> Path:
+    """Write `report.json` into `out`."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "report.json"
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def print_report(report: Report, console: Console) -> None:
+    """The summary a person looks at first."""
+    table = Table(title="Roadside run", show_header=False, title_justify="left")
+    table.add_column(style="cyan")
+    table.add_column(justify="right")
+    latency = report["latency_s"]
+    rows: list[tuple[str, str]] = [
+        (
+            "sensors on gateways",
+            f"{report['sensors']:,} on {report['gateways']:,} ({report['gateways_real']} real processes)",
+        ),
+        ("readings generated", f"{report['readings_generated']:,}"),
+        ("readings accepted", f"{report['readings_accepted']:,}"),
+        ("readings late, then corrected", f"{report['readings_late']:,}"),
+        ("windows stored of expected", f"{report['windows_stored']:,} of {report['windows_expected']:,}"),
+        ("windows missing, wrong", f"{report['windows_missing']}, {report['windows_wrong']}"),
+        ("events delivered of expected", f"{report['events_delivered']} of {report['events_expected']}"),
+        ("messages published", f"{report['messages_published']:,} instead of {report['raw_messages']:,}"),
+        ("bytes published", f"{report['bytes_published']:,} instead of {report['raw_bytes']:,}"),
+        ("fewer messages, bytes", f"{report['message_reduction']:,} x, {report['byte_reduction']:,} x"),
+        ("window end to table (s)", f"p50 {latency['p50']}, p95 {latency['p95']}, max {latency['max']}"),
+        ("real-time factor", f"{report['realtime_factor']}"),
+        ("fleet process", f"{report['fleet_cpu_cores']} cores"),
+        ("Aggregator process", f"{report['aggregator_rss_mb']} MB"),
+    ]
+    for name, value in rows:
+        table.add_row(name, value)
+    console.print(table)
+    for finding in report["findings"][:10]:
+        console.print(
+            f"[red]{finding['gateway']} {finding['window_start_ms']}[/red] {finding['what']}", highlight=False
+        )
+    for line in report["problems"]:
+        console.print(f"[red]{line}[/red]", highlight=False)
+    console.print("[bold green]OK[/bold green]" if report["ok"] else "[bold red]NOT OK[/bold red]")
