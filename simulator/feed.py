@@ -13,6 +13,7 @@ from simulator.city_traffic import CityTraffic
 from simulator.delivery import NO_SPEED, Delivery, IntColumn, Readings
 from simulator.oracle import Oracle
 
+SLICES = 4  # of a second, at whose ends readings are handed over
 READINGS_PER_JSON_MESSAGE = 45  # nucleus lite takes 7,299 bytes
 READING_TOPIC_BYTES = len("roadside/v1/readings/")
 
@@ -61,12 +62,20 @@ class CityFeed:
         self.raw_messages += len(valid) + len(plan.invalid)
         self.raw_bytes += int(self._raw_bytes(valid).sum() + self._raw_bytes(plan.invalid).sum())
 
-    def deliver(self, second: int) -> Iterator[tuple[int, Readings]]:
-        """What reaches the gateways in that second: index of the gateway and its readings."""
+    def deliver(self, second: int) -> list[Iterator[tuple[int, Readings]]]:
+        """What reaches the gateways in each slice of that second: index of the gateway and its readings.
+
+        A reading of this second comes in the slice in which it was measured, an older one in the first.
+        """
         parts = self._later.pop(second, [])
         if not parts:
-            return
+            return [iter(()) for _ in range(SLICES)]
         arrived = Readings(*(np.concatenate([getattr(p, n) for p in parts]) for n in Readings.__dataclass_fields__))
+        slice_ms = 1000 // SLICES
+        slice_of_row = np.maximum((arrived.timestamp_ms - self._start_ms - 1000 * second) // slice_ms, 0)
+        return [self._by_gateway(arrived.rows(np.flatnonzero(slice_of_row == part))) for part in range(SLICES)]
+
+    def _by_gateway(self, arrived: Readings) -> Iterator[tuple[int, Readings]]:
         gateway = np.searchsorted(self._first_sensor, arrived.sensor, side="right") - 1
         order = np.argsort(gateway, kind="stable")
         bounds = np.searchsorted(gateway[order], np.arange(len(self._first_sensor) + 1))

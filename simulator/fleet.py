@@ -3,6 +3,7 @@
 import queue
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,7 @@ from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup
 
 from components.build import build_local
 from simulator.city import City, GatewayPlan
-from simulator.feed import CityFeed
+from simulator.feed import SLICES, CityFeed
 from simulator.gateways import AckQueue, LocalGateway, RealGateway
 from simulator.link import Meter, MeteredLink
 from simulator.local_cloud.devices import DeviceIdentity
@@ -20,6 +21,7 @@ from simulator.mqtt import DeviceConnection
 from simulator.options import RunOptions
 
 CONNECT_TIMEOUT_S: Final = 20.0
+CONNECTING_AT_ONCE: Final = 16
 POLL_S: Final = 0.05
 
 
@@ -76,9 +78,10 @@ class Fleet:
         while second < duration_s or not feed.exhausted:
             if second < duration_s:
                 feed.draw(second)
-            self._serve_until((start_ms + 1000 * (second + 1)) / 1000)
-            for index, readings in feed.deliver(second):
-                self._gateways[index].deliver(readings)
+            for part, arrivals in enumerate(feed.deliver(second), start=1):
+                self._serve_until(start_ms / 1000 + second + part / SLICES)
+                for index, readings in arrivals:
+                    self._gateways[index].deliver(readings)
             on_second(second)
             second += 1
             if second == duration_s:
@@ -111,7 +114,8 @@ class Fleet:
     def _start(self) -> None:
         group = EventLoopGroup(num_threads=1)  # type: ignore[no-untyped-call]
         bootstrap = ClientBootstrap(group, DefaultHostResolver(group))  # type: ignore[no-untyped-call]
-        links = [self._link(identity, bootstrap) for identity in self._identities]
+        with ThreadPoolExecutor(CONNECTING_AT_ONCE) as pool:
+            links = list(pool.map(lambda identity: self._link(identity, bootstrap), self._identities))
         deployment = None
         for index, (plan, link) in enumerate(zip(self._city.gateways, links, strict=True)):
             gateway: RealGateway | LocalGateway

@@ -46,7 +46,7 @@ class LocalGateway:
         store = GatewayStore.open(None, _wall_ms())
         settings = load_settings(AggregatorSettings, configuration)
         self._pipeline = Pipeline(plan.gateway_id, store, LinkPublisher(link), settings, steady_ms=_steady_ms())
-        link.subscribe(topics.acks(plan.gateway_id), lambda _topic, payload: acks.put((self, payload))).result(10)
+        link.subscribe(topics.acks(plan.gateway_id), lambda _topic, payload: acks.put((self, payload)))
 
     def deliver(self, readings: Readings) -> None:
         """Hand over what arrived, then let the pipeline work."""

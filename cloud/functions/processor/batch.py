@@ -2,8 +2,9 @@
 
 from base64 import b64decode
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from aws_lambda_powertools import Logger
 
@@ -13,6 +14,8 @@ from cloud.functions.shared.acks import AckLedger, AckPublisher
 from cloud.functions.shared.aws import AwsError
 from cloud.functions.shared.envelope import PoisonError
 from cloud.functions.shared.parking import Parking
+
+_AT_ONCE: Final = 8  # requests under way; each waits for the network most of its time
 
 
 class WindowTable(Protocol):
@@ -60,38 +63,50 @@ class Processor:
     def process(self, records: list[Mapping[str, Any]]) -> Outcome:
         """Handle each record by itself: one that fails is delivered again and harms no other.
 
-        Windows come before segment states, for a window delayed is a window that readers miss, and acks come last,
-        since an ack is a promise.
+        Windows come first, for a window delayed is a window that readers miss. Their acks follow, since the promise
+        of an ack is that the window is stored. Segment states come last; they are derived from windows, and a record
+        whose states fail is delivered again by the stream, acknowledged or not.
         """
         outcome = Outcome()
         ledger = AckLedger()
-        stored: list[tuple[str, WindowRecord]] = []
-        for record in records:
-            number = record["kinesis"]["sequenceNumber"]
-            try:
-                window = read_record(b64decode(record["kinesis"]["data"]))
-                self._store(window, outcome)
-                stored.append((number, window))
-            except PoisonError as poison:
-                self._park(record, poison, ledger, outcome)
-            except AwsError as error:
-                self._fail(number, error, outcome)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            attempts = [(record, pool.submit(self._store, record)) for record in records]
+            stored = self._settled(attempts, ledger, outcome)
+            outcome.acks_failed = self._acks.publish(ledger, pool)
         for number, window in stored:
             try:
                 outcome.states_written += self._current.update(window)
             except AwsError as error:
                 self._fail(number, error, outcome)
-            else:
-                ledger.stored(window.message_id)
-        outcome.acks_failed = self._acks.publish(ledger)
         return outcome
 
-    def _store(self, record: WindowRecord, outcome: Outcome) -> None:
-        if self._windows.put_window(record):
-            outcome.stored += 1
-        else:
-            outcome.replayed += 1
-        outcome.from_future += record.from_future
+    def _store(self, record: Mapping[str, Any]) -> tuple[WindowRecord, bool]:
+        window = read_record(b64decode(record["kinesis"]["data"]))
+        return window, self._windows.put_window(window)
+
+    def _settled(
+        self,
+        attempts: list[tuple[Mapping[str, Any], "Future[tuple[WindowRecord, bool]]"]],
+        ledger: AckLedger,
+        outcome: Outcome,
+    ) -> list[tuple[str, WindowRecord]]:
+        """Count and note how each attempt ended; those stored, in the order of the records."""
+        stored: list[tuple[str, WindowRecord]] = []
+        for record, attempt in attempts:
+            number = record["kinesis"]["sequenceNumber"]
+            try:
+                window, was_news = attempt.result()
+            except PoisonError as poison:
+                self._park(record, poison, ledger, outcome)
+            except AwsError as error:
+                self._fail(number, error, outcome)
+            else:
+                outcome.stored += was_news
+                outcome.replayed += not was_news
+                outcome.from_future += window.from_future
+                ledger.stored(window.message_id)
+                stored.append((number, window))
+        return stored
 
     def _park(self, record: Mapping[str, Any], poison: PoisonError, ledger: AckLedger, outcome: Outcome) -> None:
         kinesis = record["kinesis"]

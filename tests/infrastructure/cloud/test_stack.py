@@ -235,7 +235,6 @@ def test_mapping_isolates_what_fails_and_gives_up_visibly(stack: Synthesised) ->
         "FunctionName": "<ProcessingProcessor>",
         "StartingPosition": "TRIM_HORIZON",
         "BatchSize": 200,
-        "MaximumBatchingWindowInSeconds": 1,
         "ParallelizationFactor": 2,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "BisectBatchOnFunctionError": True,
