@@ -121,4 +121,5 @@ class Delivery:
     def _is_closing_second(self, timestamp_ms: IntColumn, delivered_second: IntColumn) -> IntColumn:
         window_ms = self._window_s * 1000
         end_second = ((timestamp_ms // window_ms + 1) * window_ms - self._start_ms) // 1000
-        return (delivered_second == end_second + self._lateness_s).astype(np.int64)
+        closing: IntColumn = (delivered_second == end_second + self._lateness_s).astype(np.int64)
+        return closing

@@ -15,7 +15,7 @@ from simulator.mqtt import DeviceConnection, DeviceConnectionError, PublishRefus
 class Meter:
     """Counts of all links of a run, and the seconds from the end of each window to its acknowledgement.
 
-    Windows that end after `latency_until_s` (epoch seconds) are not timed: the end of the run closes them, not readings.
+    Windows that end after `latency_until_s` (epoch seconds) are not timed: silence closes them.
     """
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -27,7 +27,7 @@ from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import register_devices
 from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
 from simulator.options import Break, Chaos, RunOptions
-from simulator.oracle import AlertTruth, Oracle, SegmentFacts
+from simulator.oracle import AlertTruth, Oracle, SegmentFacts, SegmentTruth
 from simulator.report import Report, latency_summary, ratio
 from simulator.verification import Verdict, stored_windows, verify
 
@@ -70,8 +70,9 @@ def run(options: RunOptions, console: Console) -> Report:
             table = cloud.resource("dynamodb").Table(outputs["WindowsTable"])
             if options.break_window is not Break.NONE:
                 _break_one(table, options.break_window)
-            verdict = _verify_windows(city, conducted.oracle, table, fleet)
-            alerts = _verify_alerts(alerts_due, fleet, reader)
+            truth = conducted.oracle.windows()
+            verdict = _verify_windows(city, truth, table, fleet)
+            alerts = _verify_alerts(alerts_due, max(truth) + 1000 * options.window_s, fleet, reader)
     return _report(options, city, fleet, conducted, verdict, alerts)
 
 
@@ -134,14 +135,14 @@ def _settle(fleet: Fleet, expected: int, reader: QueueReader) -> None:
         fleet.serve(0.5)
 
 
-def _verify_windows(city: City, oracle: Oracle, table: Any, fleet: Fleet) -> Verdict:
+def _verify_windows(city: City, truth: Mapping[int, Mapping[int, SegmentTruth]], table: Any, fleet: Fleet) -> Verdict:
     at_risk = {real.plan.gateway_id: real.at_risk() for real in fleet.real}
-    return verify(city, oracle.windows(), stored_windows(table), at_risk)
+    return verify(city, truth, stored_windows(table), at_risk)
 
 
-def _verify_alerts(due: list[AlertTruth], fleet: Fleet, reader: QueueReader) -> AlertVerdict:
+def _verify_alerts(due: list[AlertTruth], until_ms: int, fleet: Fleet, reader: QueueReader) -> AlertVerdict:
     killed = {segment.number for real in fleet.real if real.kills_ms for segment in real.plan.segments}
-    return verify_alerts(due, reader.events(), killed, reader.repeated)
+    return verify_alerts(due, reader.events(), until_ms=until_ms, killed_segments=killed, repeated=reader.repeated)
 
 
 def _break_one(table: Any, how: Break) -> None:

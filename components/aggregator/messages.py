@@ -2,6 +2,9 @@
 
 import math
 
+import numpy as np
+import numpy.typing as npt
+
 from roadside.contract.events import CongestionEvent
 from roadside.contract.summary import CongestionState, SegmentSummary, SpeedSketch
 from roadside.core.aggregator import ClosedWindow
@@ -13,10 +16,16 @@ from roadside.core.registry import Registry
 def segment_summaries(window: ClosedWindow, registry: Registry) -> tuple[SegmentSummary, ...]:
     """The window's columns as one summary a segment."""
     sums = window.sums
+    occupied: npt.NDArray[np.bool_] = np.greater(sums.sketch, 0)
+    first_bin = occupied.argmax(axis=1).tolist()
+    after_last_bin = (sums.sketch.shape[1] - occupied[:, ::-1].argmax(axis=1)).tolist()
+    has_vehicles = np.any(occupied, axis=1).tolist()
     return tuple(
         SegmentSummary(
             number=segment.number,
-            sketch=SpeedSketch.from_bins(sums.sketch[i].tolist()),
+            sketch=SpeedSketch(first_bin[i], tuple(sums.sketch[i, first_bin[i] : after_last_bin[i]].tolist()))
+            if has_vehicles[i]
+            else SpeedSketch(),
             vehicles_without_speed=int(sums.vehicle_count[i] - sums.vehicles_with_speed[i]),
             clipped_vehicles=int(sums.clipped_vehicles[i]),
             speed_sum_dkmh=int(sums.speed_sum[i]),

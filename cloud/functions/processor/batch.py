@@ -2,7 +2,7 @@
 
 from base64 import b64decode
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -15,7 +15,7 @@ from cloud.functions.shared.aws import AwsError
 from cloud.functions.shared.envelope import PoisonError
 from cloud.functions.shared.parking import Parking
 
-_AT_ONCE: Final = 8  # requests under way; each waits for the network most of its time
+_GATEWAYS_AT_ONCE: Final = 8  # each waits for the network most of its time
 
 
 class WindowTable(Protocol):
@@ -36,6 +36,14 @@ class Outcome:
     states_written: int = 0
     acks_failed: int = 0
     failed: list[str] = field(default_factory=list)  # sequence numbers that the stream shall deliver again
+    windows: list[tuple[str, WindowRecord]] = field(default_factory=list)  # stored, with their sequence numbers
+
+    def add(self, other: "Outcome") -> None:
+        """Count another part of the batch in."""
+        for name in ("stored", "replayed", "parked", "from_future", "states_written", "acks_failed"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.failed += other.failed
+        self.windows += other.windows
 
     def response(self) -> dict[str, list[dict[str, str]]]:
         """The answer Lambda's event source mapping understands."""
@@ -63,39 +71,35 @@ class Processor:
     def process(self, records: list[Mapping[str, Any]]) -> Outcome:
         """Handle each record by itself: one that fails is delivered again and harms no other.
 
-        Windows come first, for a window delayed is a window that readers miss. Their acks follow, since the promise
-        of an ack is that the window is stored. Segment states come last; they are derived from windows, and a record
-        whose states fail is delivered again by the stream, acknowledged or not.
+        Windows come first, for a window delayed is a window that readers miss; a gateway is told as soon as its own are
+        stored. Segment states come last: they are derived from windows, and a record whose states fail is delivered
+        again by the stream, acknowledged or not.
         """
+        by_gateway: dict[str, list[Mapping[str, Any]]] = {}
+        for record in records:
+            by_gateway.setdefault(record["kinesis"]["partitionKey"], []).append(record)
+        with ThreadPoolExecutor(_GATEWAYS_AT_ONCE) as pool:
+            outcomes = list(pool.map(self._store_and_tell, by_gateway.values()))
+        total = Outcome()
+        for outcome in outcomes:
+            total.add(outcome)
+        self._current.begin_batch()
+        for number, window in total.windows:
+            try:
+                total.states_written += self._current.update(window)
+            except AwsError as error:
+                self._fail(number, error, total)
+        return total
+
+    def _store_and_tell(self, records: list[Mapping[str, Any]]) -> Outcome:
+        """Store one gateway's windows in their order, then acknowledge them. Runs beside other gateways'."""
         outcome = Outcome()
         ledger = AckLedger()
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            attempts = [(record, pool.submit(self._store, record)) for record in records]
-            stored = self._settled(attempts, ledger, outcome)
-            outcome.acks_failed = self._acks.publish(ledger, pool)
-        for number, window in stored:
-            try:
-                outcome.states_written += self._current.update(window)
-            except AwsError as error:
-                self._fail(number, error, outcome)
-        return outcome
-
-    def _store(self, record: Mapping[str, Any]) -> tuple[WindowRecord, bool]:
-        window = read_record(b64decode(record["kinesis"]["data"]))
-        return window, self._windows.put_window(window)
-
-    def _settled(
-        self,
-        attempts: list[tuple[Mapping[str, Any], "Future[tuple[WindowRecord, bool]]"]],
-        ledger: AckLedger,
-        outcome: Outcome,
-    ) -> list[tuple[str, WindowRecord]]:
-        """Count and note how each attempt ended; those stored, in the order of the records."""
-        stored: list[tuple[str, WindowRecord]] = []
-        for record, attempt in attempts:
+        for record in records:
             number = record["kinesis"]["sequenceNumber"]
             try:
-                window, was_news = attempt.result()
+                window = read_record(b64decode(record["kinesis"]["data"]))
+                was_news = self._windows.put_window(window)
             except PoisonError as poison:
                 self._park(record, poison, ledger, outcome)
             except AwsError as error:
@@ -104,9 +108,10 @@ class Processor:
                 outcome.stored += was_news
                 outcome.replayed += not was_news
                 outcome.from_future += window.from_future
+                outcome.windows.append((number, window))
                 ledger.stored(window.message_id)
-                stored.append((number, window))
-        return stored
+        outcome.acks_failed = self._acks.publish(ledger)
+        return outcome
 
     def _park(self, record: Mapping[str, Any], poison: PoisonError, ledger: AckLedger, outcome: Outcome) -> None:
         kinesis = record["kinesis"]

@@ -29,14 +29,22 @@ class CurrentStates:
     Parameters
     ----------
     refresh_ms : age at which an unchanged state is written again
+    reads_per_batch : gateways of one batch that may be read again. After a cold start every gateway is new, and
+        bringing all of them up at once would hold back the windows behind them; the rest follow with their next ones.
     """
 
-    def __init__(self, table: SegmentTable, refresh_ms: int) -> None:
+    def __init__(self, table: SegmentTable, refresh_ms: int, reads_per_batch: int) -> None:
         self._table = table
         self._refresh_ms = refresh_ms
+        self._reads_per_batch = reads_per_batch
         self._held: dict[int, SegmentState] = {}
         self._handled: dict[str, tuple[int, int]] = {}  # gateway: epoch and sequence of its last message
         self._latest_ms: dict[str, int] = {}  # gateway: start of its latest window
+        self._reads_left = reads_per_batch
+
+    def begin_batch(self) -> None:
+        """Allow as many gateways to be read again as a batch can afford."""
+        self._reads_left = self._reads_per_batch
 
     def update(self, record: WindowRecord) -> int:
         """Bring the table up to the window; the number of states written. Raises what the table raises.
@@ -48,6 +56,9 @@ class CurrentStates:
             return 0
         follows = self._handled.pop(window.gateway, None) == (window.epoch_ms, window.sequence - 1)
         if not follows or len(self._held) > _MAX_REMEMBERED:
+            if not self._reads_left:
+                return 0
+            self._reads_left -= 1
             self._read_again([state.segment for state in record.segments])
         news = [s for s in record.segments if is_news(self._held.get(s.segment), s, self._refresh_ms)]
         self._held.update(self._table.put_segments(news))

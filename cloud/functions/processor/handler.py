@@ -16,6 +16,8 @@ from cloud.functions.shared.acks import AckPublisher
 from cloud.functions.shared.aws import CLIENT_CONFIG
 from cloud.functions.shared.parking import Parking
 
+READS_PER_BATCH = 5  # about a tenth of a second
+
 logger = Logger(service="processor")
 metrics = Metrics(namespace="Roadside", service="processor")
 
@@ -27,7 +29,7 @@ def processor() -> Processor:
     store = Store(boto3.client("dynamodb", config=CLIENT_CONFIG), settings)
     return Processor(
         windows=store,
-        current=CurrentStates(store, settings.segment_refresh_s * 1000),
+        current=CurrentStates(store, settings.segment_refresh_s * 1000, READS_PER_BATCH),
         parking=Parking(boto3.client("sqs", config=CLIENT_CONFIG), settings.parked_queue_url, "processor"),
         acks=AckPublisher(boto3.client("iot-data", config=CLIENT_CONFIG), logger),
         logger=logger,

@@ -1,7 +1,6 @@
 """Tells gateways what they may forget. An ack names single messages, so none needs to be remembered here."""
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
@@ -52,16 +51,14 @@ class AckPublisher:
         self._client = client
         self._logger = logger
 
-    def publish(self, ledger: AckLedger, pool: Executor | None = None) -> int:
-        """Publish the ledger's acks, side by side in `pool` if given; the number that could not be, each logged.
+    def publish(self, ledger: AckLedger) -> int:
+        """Publish the ledger's acks; the number that could not be, each logged. May be called from several threads.
 
         Such an ack needs no retry: its gateway sends the messages again and they are acknowledged then.
         """
-        done = pool.map(self._publish, ledger.acks()) if pool else map(self._publish, ledger.acks())
-        return sum(not published for published in done)
+        return sum(not self._publish(gateway, ack) for gateway, ack in ledger.acks())
 
-    def _publish(self, addressed: tuple[str, Ack]) -> bool:
-        gateway, ack = addressed
+    def _publish(self, gateway: str, ack: Ack) -> bool:
         try:
             self._client.publish(topic=topics.acks(gateway), qos=1, payload=encode_ack(ack))
         except AwsError as error:

@@ -4,9 +4,9 @@ Everything additive adds over segments, windows and gateways without error, beca
 and percentiles are properties: they are derived where they are wanted and stored nowhere.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 
 from roadside.contract import sketch_bins
 from roadside.contract.errors import ContractError
@@ -29,14 +29,6 @@ class SpeedSketch:
 
     first_bin: int = 0
     counts: tuple[int, ...] = ()
-
-    @classmethod
-    def from_bins(cls, counts: Sequence[int]) -> "SpeedSketch":
-        """Trim a full row of bin counts to the occupied ones."""
-        occupied = [index for index, count in enumerate(counts) if count]
-        if not occupied:
-            return cls()
-        return cls(occupied[0], tuple(counts[occupied[0] : occupied[-1] + 1]))
 
     @property
     def vehicle_count(self) -> int:
@@ -129,7 +121,7 @@ class WindowSummary:
             if getattr(self, field) <= 0:
                 raise ContractError(field, getattr(self, field), "must be positive")
         numbers = [segment.number for segment in self.segments]
-        if any(second <= first for first, second in zip(numbers, numbers[1:], strict=False)):
+        if any(second <= first for first, second in pairwise(numbers)):
             raise ContractError("segments", numbers, "segment numbers must rise")
 
     @property

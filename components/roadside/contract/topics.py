@@ -64,9 +64,8 @@ def rule_sql(kind: CloudKind) -> str:
 
     topic(3) is the gateway, since with Basic Ingest the topic starts after the rule's name.
     """
-    return (
-        f"SELECT encode(*, 'base64') AS payload, topic(3) AS gateway, timestamp() AS received_ms FROM '{ROOT}/+/{kind}'"
-    )
+    select = "SELECT encode(*, 'base64') AS payload, topic(3) AS gateway, timestamp() AS received_ms"
+    return f"{select} FROM '{ROOT}/+/{kind}'"
 
 
 def recipe_resource(topic_for: str) -> str:

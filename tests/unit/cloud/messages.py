@@ -23,6 +23,7 @@ def make_window(
     level: int | None = 10,
     state: CongestionState = CongestionState.FREE,
     vehicles: int = 3,
+    first_segment: int = 100,
 ) -> WindowSummary:
     """A window of 10 s; without `start_ms` the one that follows from the sequence."""
     return WindowSummary(
@@ -34,7 +35,7 @@ def make_window(
         revision=revision,
         segments=tuple(
             SegmentSummary(
-                number=100 + index,
+                number=first_segment + index,
                 sketch=SpeedSketch(200, (vehicles,)) if vehicles else SpeedSketch(),
                 speed_sum_dkmh=800 * vehicles,
                 pace_sum_ms_per_km=45_000 * vehicles,

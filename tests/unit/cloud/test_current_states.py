@@ -44,7 +44,7 @@ def record(window: WindowSummary, received_ms: int | None = None) -> WindowRecor
 
 def test_steady_traffic_costs_less_than_one_write_and_no_read_a_window() -> None:
     table = Table()
-    current = CurrentStates(table, REFRESH_MS)
+    current = CurrentStates(table, REFRESH_MS, reads_per_batch=100)
     hour = [
         make_window(sequence, segments=25, level=10 + sequence % 7, vehicles=sequence % 5) for sequence in range(1, 361)
     ]
@@ -59,7 +59,7 @@ def test_steady_traffic_costs_less_than_one_write_and_no_read_a_window() -> None
 
 def test_refreshes_of_a_gateways_segments_are_spread_over_the_period() -> None:
     table = Table()
-    current = CurrentStates(table, REFRESH_MS)
+    current = CurrentStates(table, REFRESH_MS, reads_per_batch=100)
     written = [current.update(record(make_window(s, segments=25))) for s in range(1, 121)]
 
     assert max(written[1:]) <= 3
@@ -67,7 +67,7 @@ def test_refreshes_of_a_gateways_segments_are_spread_over_the_period() -> None:
 
 def test_change_is_written_at_once() -> None:
     table = Table()
-    current = CurrentStates(table, REFRESH_MS)
+    current = CurrentStates(table, REFRESH_MS, reads_per_batch=100)
     current.update(record(make_window(1)))
 
     assert current.update(record(make_window(2, state=CongestionState.CONGESTED))) == 2
@@ -76,7 +76,7 @@ def test_change_is_written_at_once() -> None:
 
 def test_correction_of_an_older_window_does_not_pass_for_the_present() -> None:
     table = Table()
-    current = CurrentStates(table, REFRESH_MS)
+    current = CurrentStates(table, REFRESH_MS, reads_per_batch=100)
     for sequence in (1, 2, 3):
         current.update(record(make_window(sequence)))
 
@@ -87,9 +87,19 @@ def test_correction_of_an_older_window_does_not_pass_for_the_present() -> None:
     assert {state.congestion_state for state in table.states.values()} == {"free"}
 
 
+def test_gateways_beyond_a_batch_s_reads_follow_with_their_next_windows() -> None:
+    table = Table()
+    current = CurrentStates(table, REFRESH_MS, reads_per_batch=1)
+    first, second = (make_window(1, gateway=name, first_segment=number) for name, number in (("a", 0), ("b", 10)))
+    assert [current.update(record(window)) for window in (first, second)] == [2, 0]
+
+    current.begin_batch()
+    assert current.update(record(make_window(2, gateway="b", first_segment=10))) == 2
+
+
 def test_correction_of_the_current_window_updates_it() -> None:
     table = Table()
-    current = CurrentStates(table, REFRESH_MS)
+    current = CurrentStates(table, REFRESH_MS, reads_per_batch=100)
     current.update(record(make_window(1)))
     current.update(record(make_window(2, start_ms=START_MS + 10_000, revision=1, vehicles=4)))
 
@@ -98,7 +108,7 @@ def test_correction_of_the_current_window_updates_it() -> None:
 
 def test_window_from_the_future_does_not_freeze_the_present() -> None:
     table = Table()
-    current = CurrentStates(table, REFRESH_MS)
+    current = CurrentStates(table, REFRESH_MS, reads_per_batch=100)
     future = make_window(1, start_ms=START_MS * 2)
 
     assert current.update(record(future, received_ms=START_MS)) == 0
@@ -108,10 +118,10 @@ def test_window_from_the_future_does_not_freeze_the_present() -> None:
 
 def test_a_write_that_failed_is_made_good_by_the_replay() -> None:
     table = Table()
-    CurrentStates(table, REFRESH_MS).update(record(make_window(1)))
+    CurrentStates(table, REFRESH_MS, reads_per_batch=100).update(record(make_window(1)))
     jam = record(make_window(2, state=CongestionState.CONGESTED))
     # The window was stored, its states were not: the process died between them.
-    CurrentStates(table, REFRESH_MS).update(jam)
+    CurrentStates(table, REFRESH_MS, reads_per_batch=100).update(jam)
 
     assert {state.congestion_state for state in table.states.values()} == {"congested"}
 
@@ -134,7 +144,10 @@ def test_table_is_current_whichever_process_handles_a_window(
     handled: list[tuple[int, CongestionState, int, int, int]],
 ) -> None:
     table = Table()
-    processes = CurrentStates(table, REFRESH_MS), CurrentStates(table, REFRESH_MS)
+    processes = (
+        CurrentStates(table, REFRESH_MS, reads_per_batch=100),
+        CurrentStates(table, REFRESH_MS, reads_per_batch=100),
+    )
     arrived: list[WindowRecord] = []
 
     for sequence, (process, state, level, replaying_process, replayed) in enumerate(handled, 1):
