@@ -149,9 +149,18 @@ class RealGateway:
                 self._handed.popleft()
 
     def kill(self) -> None:
-        """SIGKILL the component; the nucleus starts it again."""
-        self.nucleus.kill_component(AGGREGATOR)
+        """SIGKILL the component; the nucleus starts it again.
+
+        Returns once the nucleus has seen the connection end: what it wrote into a dead process's socket would be lost
+        like what the process had taken.
+        """
         now_ms = _wall_ms()
+        self.nucleus.kill_component(AGGREGATOR)
+        deadline_s = time.monotonic() + READY_TIMEOUT_S
+        while self.nucleus.connection_count:
+            if time.monotonic() > deadline_s:
+                raise GatewayError(f"{AGGREGATOR} on {self.plan.gateway_id} was killed, yet its connection lives")
+            time.sleep(0.001)
         self.kills_ms.append(now_ms)
         self._at_risk += [handed.readings for handed in self._handed if handed.at_ms >= now_ms - CRASH_LOSS_MS]
 
