@@ -100,6 +100,8 @@ $(CLOUD_READY): $(VENV)
 	@echo 'set-up: local cloud in .venv-cloud'
 	@$(PYTHON) -m venv --clear --without-pip .venv-cloud
 	@$(UV) pip sync --python .venv-cloud/bin/python --require-hashes simulator/local_cloud/requirements.lock
+	@# Lambda workers start in half the time with bytecode.
+	@.venv-cloud/bin/python -m compileall -q .venv-cloud/lib >/dev/null || true  # some files are for other Pythons
 	@touch $@
 
 # Knows by itself whether there is anything to do.
