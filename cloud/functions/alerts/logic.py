@@ -39,14 +39,12 @@ def read_event(document: object) -> EventRecord:
     envelope = open_envelope(document)
     try:
         event = decode_event(envelope.payload)
-    except (ContractError, OverflowError) as error:  # overflow: a number that JSON can hold and a float cannot
+    except ContractError as error:
         raise PoisonError(f"{type(error).__name__}: {error}", _sender(envelope)) from error
     if event.gateway != envelope.gateway:
         raise PoisonError(
             f"the body names gateway {event.gateway!r:.60}, the topic {envelope.gateway!r:.60}", _sender(envelope)
         )
-    if max(event.epoch_ms, event.sequence) > _MAX_UINT64:
-        raise PoisonError("epoch_ms or sequence is over 2^64 - 1")
     return EventRecord(envelope, event)
 
 

@@ -8,7 +8,7 @@ Cost, 25 segments with 250 sensors and 10 s: about 0.8 KB and 0.3 ms.
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError as ProtobufError
@@ -17,6 +17,8 @@ from roadside.contract import messages_pb2 as pb
 from roadside.contract import sketch_bins
 from roadside.contract.errors import ContractError, DecodeError, UnsupportedSchemaError
 from roadside.contract.summary import (
+    MAX_INTEGER,
+    MAX_UINT32,
     SCHEMA,
     Ack,
     CongestionState,
@@ -29,6 +31,9 @@ from roadside.contract.summary import (
 MAX_COLUMNS_BYTES: Final = 256 * 1024  # inflated; a hostile message must not fill the memory
 MAX_SEGMENTS: Final = 4096
 MAX_ACK_RUN: Final = 100_000
+
+_LEAST_PACE: Final = sketch_bins.pace_ms_per_km(sketch_bins.MAX_SPEED_DKMH)
+_GREATEST_PACE: Final = sketch_bins.pace_ms_per_km(0)
 
 _M = TypeVar("_M", pb.WindowSummary, pb.Ack, pb.ReadingFrame)
 
@@ -138,7 +143,7 @@ def _decode_segments(columns: pb.SegmentColumns, window_ms: int) -> Iterator[Seg
         raise DecodeError("segment_count", columns.segment_count, f"must be at most {MAX_SEGMENTS}")
     if columns.reading_interval_ms == 0:
         raise DecodeError("reading_interval_ms", 0, "must be positive")
-    bins = iter(_decode_varints(columns.sketch_bins))
+    bins = _decode_varints(columns.sketch_bins)
     last_bin = len(sketch_bins.bin_speeds_dkmh(columns.sketch_error_permille)) - 1
     per_sensor = window_ms // columns.reading_interval_ms
     column = _ColumnReader(columns)
@@ -149,12 +154,14 @@ def _decode_segments(columns: pb.SegmentColumns, window_ms: int) -> Iterator[Seg
         bin_count = column.value("sketch_bin_count", row)
         if first_bin + bin_count > last_bin + 1:
             raise DecodeError("sketch_bin_count", bin_count, f"reaches past the last bin, {last_bin}")
-        sketch = SpeedSketch(first_bin, tuple(next(bins, 0) for _ in range(bin_count)))
+        sketch = SpeedSketch(first_bin, tuple(islice(bins, bin_count)))
+        if len(sketch.counts) != bin_count:
+            raise DecodeError("sketch_bin_count", bin_count, f"reaches past the end of sketch_bins in segment {number}")
         prediction = _Prediction(sketch, columns.sketch_error_permille)
         sensors = column.value("sensors_reporting", row)
         accepted = column.value("readings_accepted_residual", row) + sensors * per_sensor
         level = column.value("congestion_level_plus_one", row)
-        yield SegmentSummary(
+        segment = SegmentSummary(
             number=number,
             sketch=sketch,
             vehicles_without_speed=column.value("vehicles_without_speed", row),
@@ -174,6 +181,32 @@ def _decode_segments(columns: pb.SegmentColumns, window_ms: int) -> Iterator[Seg
             readings_late=column.value("readings_late", row),
             readings_rejected=column.value("readings_rejected", row),
         )
+        _refuse_impossible(segment)
+        yield segment
+    if next(bins, None) is not None:
+        raise DecodeError("sketch_bins", columns.sketch_bins[-40:], "hold more counts than sketch_bin_count tells of")
+
+
+def _refuse_impossible(segment: SegmentSummary) -> None:
+    """Raise DecodeError for values that no traffic can have made, so that what is derived from the rest makes sense."""
+    counts, vehicles = segment.sketch.counts, segment.sketch.vehicle_count
+    if counts and not (counts[0] and counts[-1]):
+        raise DecodeError("sketch_bins", counts, f"must begin and end with an occupied bin in segment {segment.number}")
+    for field, least, value, most in (
+        ("number", 0, segment.number, MAX_UINT32),
+        ("clipped_vehicles", 0, segment.clipped_vehicles, vehicles),
+        ("speed_sum_dkmh", 0, segment.speed_sum_dkmh, vehicles * sketch_bins.MAX_SPEED_DKMH),
+        ("pace_sum_ms_per_km", vehicles * _LEAST_PACE, segment.pace_sum_ms_per_km, vehicles * _GREATEST_PACE),
+        ("speed_square_sum", 0, segment.speed_square_sum, vehicles * sketch_bins.MAX_SPEED_DKMH**2),
+        ("speed_max_dkmh", 0, segment.speed_max_dkmh or 0, sketch_bins.MAX_SPEED_DKMH),
+        ("speed_min_dkmh", 0, segment.speed_min_dkmh or 0, segment.speed_max_dkmh or 0),
+        ("observed_ms", 0, segment.observed_ms, MAX_INTEGER),
+        ("occupied_ms", 0, segment.occupied_ms, segment.observed_ms),
+        ("congestion_level", 0, segment.congestion_level or 0, 100),
+        ("readings_accepted", 0, segment.readings_accepted, MAX_INTEGER),
+    ):
+        if not least <= value <= most:
+            raise DecodeError(field, value, f"must be {least} to {most} in segment {segment.number}")
 
 
 class _Prediction:
@@ -251,6 +284,8 @@ def _decode_varints(encoded: bytes) -> Iterator[int]:
         if byte < 0x80:
             yield value
             value = shift = 0
+    if shift:
+        raise DecodeError("sketch_bins", encoded[-40:], "end within a count")
 
 
 def encode_ack(ack: Ack) -> bytes:

@@ -1,5 +1,12 @@
 """What can be wrong with a message. One base, so that a shell can count and park whatever the contract refuses."""
 
+from reprlib import Repr
+from typing import Final
+
+# Shows a part of any value: repr() would fail at lists nested as deeply as JSON can be.
+_SHOWN: Final = Repr()
+_SHOWN.maxstring = _SHOWN.maxlong = _SHOWN.maxother = 80
+
 
 class ContractError(ValueError):
     """A message or value breaks the contract.
@@ -13,7 +20,7 @@ class ContractError(ValueError):
     """
 
     def __init__(self, field: str, value: object, reason: str) -> None:
-        shown = repr(value)
+        shown = _SHOWN.repr(value)
         self.field = field
         self.value = shown if len(shown) <= 80 else shown[:77] + "..."
         self.reason = reason

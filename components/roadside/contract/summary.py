@@ -7,12 +7,15 @@ and percentiles are properties: they are derived where they are wanted and store
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
+from typing import Final
 
 from roadside.contract import sketch_bins
 from roadside.contract.errors import ContractError
 from roadside.contract.sketch_bins import DEFAULT_ERROR_PERMILLE
 
-SCHEMA = 1
+SCHEMA: Final = 1
+MAX_INTEGER: Final = (1 << 53) - 1  # the largest that every JSON reader keeps (RFC 7493); instants stay within int64
+MAX_UINT32: Final = (1 << 32) - 1
 
 
 class CongestionState(IntEnum):
@@ -48,7 +51,11 @@ class SpeedSketch:
 
 @dataclass(frozen=True, slots=True)
 class SegmentSummary:
-    """One segment in one window. Speeds in dkmh (tenths of km/h), each vehicle weighing one."""
+    """One segment in one window. Speeds in dkmh (tenths of km/h), each vehicle weighing one.
+
+    speed_min_dkmh and speed_max_dkmh are None exactly where the sketch is empty. Not validated here, because the
+    gateway makes these by the dozen from sums it has just taken; whoever decodes is told of any that cannot be.
+    """
 
     number: int
     sketch: SpeedSketch = SpeedSketch()
@@ -114,12 +121,9 @@ class WindowSummary:
     def __post_init__(self) -> None:
         if not self.gateway:
             raise ContractError("gateway", self.gateway, "must name the gateway")
-        for field in ("epoch_ms", "sequence", "window_start_ms", "revision"):
-            if getattr(self, field) < 0:
-                raise ContractError(field, getattr(self, field), "must not be negative")
-        for field in ("window_ms", "reading_interval_ms"):
-            if getattr(self, field) <= 0:
-                raise ContractError(field, getattr(self, field), "must be positive")
+        for field, (least, most) in _WINDOW_RANGES.items():
+            if not least <= getattr(self, field) <= most:
+                raise ContractError(field, getattr(self, field), f"must be {least} to {most}")
         numbers = [segment.number for segment in self.segments]
         if any(second <= first for first, second in pairwise(numbers)):
             raise ContractError("segments", numbers, "segment numbers must rise")
@@ -127,6 +131,16 @@ class WindowSummary:
     @property
     def window_end_ms(self) -> int:
         return self.window_start_ms + self.window_ms
+
+
+_WINDOW_RANGES: Final = {
+    "epoch_ms": (0, MAX_INTEGER),
+    "sequence": (0, MAX_INTEGER),
+    "window_start_ms": (0, MAX_INTEGER),
+    "window_ms": (1, MAX_UINT32),
+    "revision": (0, MAX_UINT32),
+    "reading_interval_ms": (1, MAX_UINT32),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +161,12 @@ class ReadingFrame:
     source : who packed the frame
     base_ms : instant from which `offset_ms` counts
     sensor_number, offset_ms : uint32 columns
-    vehicle_count, speed_dkmh, occupancy_permille : uint16 columns; speed 65535 means that there is none
+    vehicle_count, speed_dkmh, occupancy_permille : uint16 columns; speed or occupancy 65535 means that there is none
+
+    Raises
+    ------
+    ContractError
+        Columns of unequal lengths, or an instant that is none.
     """
 
     source: str
@@ -161,6 +180,8 @@ class ReadingFrame:
     NO_SPEED = 0xFFFF
 
     def __post_init__(self) -> None:
+        if not 0 <= self.base_ms <= MAX_INTEGER:
+            raise ContractError("base_ms", self.base_ms, f"must be 0 to {MAX_INTEGER}")
         for field, width in _FRAME_COLUMNS.items():
             column: bytes = getattr(self, field)
             if len(column) != width * len(self):

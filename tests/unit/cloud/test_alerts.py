@@ -126,9 +126,9 @@ def test_entry_that_the_bus_failed_is_an_error_and_not_acknowledged(world: World
         (body(schema=9), "9"),
         (body(kind="CongestionInvented"), "kind"),
         (body(sequence=-1), "sequence"),
-        (body(sequence=1 << 64), "2^64"),
+        (body(sequence=1 << 64), "sequence"),
         (body(gateway="gw-0002"), "gw-0002"),
-        (body(average_speed_kmh=10**400), "Overflow"),
+        (body(average_speed_kmh=10**400), "average_speed_kmh"),
     ],
 )
 def test_poison_is_parked_with_its_reason(world: World, payload: bytes, reason: str) -> None:

@@ -1,0 +1,156 @@
+"""Writes the golden messages of the version under work: `python -m tests.golden.make`, from the root of the checkout.
+
+Run by hand, while a version is unreleased. The messages of a released version are never written again: what they
+hold lies on gateways and in tables for years. `expected` comes from the values here and not from decoding.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Final
+
+from roadside.contract.codec import encode_ack, encode_frame, encode_window
+from roadside.contract.events import CongestionEvent, encode_event
+from roadside.contract.summary import (
+    Ack,
+    CongestionState,
+    ReadingFrame,
+    SegmentSummary,
+    SpeedSketch,
+    WindowSummary,
+)
+
+Message = WindowSummary | Ack | ReadingFrame | CongestionEvent
+
+VERSION: Final = "v0.1"
+FOLDER: Final = Path(__file__).parent / VERSION
+
+QUIET: Final = SegmentSummary(number=4000, observed_ms=100_000, sensors_reporting=10, readings_accepted=100)
+# One vehicle at 30, two at 60.0 and one at 61.3 km/h; the bins are those of 300, 600 and 613 dkmh at 1 %.
+SLOW: Final = SegmentSummary(
+    number=1017,
+    sketch=SpeedSketch(287, (1, *[0] * 33, 2, 1)),
+    vehicles_without_speed=3,
+    speed_sum_dkmh=2113,
+    pace_sum_ms_per_km=120_000 + 2 * 60_000 + 58_728,
+    speed_square_sum=90_000 + 2 * 360_000 + 375_769,
+    speed_min_dkmh=300,
+    speed_max_dkmh=613,
+    occupied_ms=8_450,
+    observed_ms=99_000,
+    congestion_level=41,
+    congestion_state=CongestionState.CONGESTED,
+    sensors_reporting=10,
+    readings_accepted=99,
+    readings_duplicate=2,
+    readings_late=1,
+    readings_rejected=4,
+)
+# Three vehicles standing, clipped to the pace of 3 km/h, and 200 at the highest speed there is.
+EXTREME: Final = SegmentSummary(
+    number=1018,
+    sketch=SpeedSketch(0, (3, *[0] * 393, 200)),
+    clipped_vehicles=3,
+    speed_sum_dkmh=510_000,
+    pace_sum_ms_per_km=3 * 1_200_000 + 200 * 14_118,
+    speed_square_sum=200 * 2550**2,
+    speed_min_dkmh=0,
+    speed_max_dkmh=2550,
+    occupied_ms=60_000,
+    observed_ms=60_000,
+    congestion_level=0,
+    congestion_state=CongestionState.FREE,
+    sensors_reporting=6,
+    readings_accepted=60,
+)
+WINDOW: Final = WindowSummary(
+    gateway="gw-0042",
+    epoch_ms=1_790_000_000_123,
+    sequence=86_401,
+    window_start_ms=1_790_000_640_000,
+    window_ms=10_000,
+    segments=(SLOW, EXTREME, QUIET),
+    revision=2,
+    backfill=True,
+)
+WINDOWS: Final = {
+    "window-three-segments": WINDOW,
+    "window-of-a-minute": dataclasses.replace(
+        WINDOW,
+        sequence=86_402,
+        window_ms=60_000,
+        revision=0,
+        backfill=False,
+        reading_interval_ms=5_000,
+        segments=tuple(dataclasses.replace(SLOW, number=2000 + index) for index in range(25)),
+    ),
+    "window-one-segment": dataclasses.replace(WINDOW, sequence=1, revision=0, backfill=False, segments=(QUIET,)),
+    "window-no-segment": dataclasses.replace(WINDOW, sequence=2, revision=0, backfill=False, segments=()),
+}
+ACKS: Final = {
+    "ack-stored": Ack(1_790_000_000_123, stored=(1, 2, 3, 7, 86_400, 86_401)),
+    "ack-refused": Ack(
+        1_790_000_000_123, refused=((4, "schema = 9: this version reads 1"), (9, "Ursache: größer als €"))
+    ),
+}
+FRAMES: Final = {
+    "frame-three-readings": ReadingFrame(
+        source="loops",
+        base_ms=1_790_000_640_000,
+        sensor_number=bytes.fromhex("01000000 e8030000 ffffffff"),
+        offset_ms=bytes.fromhex("00000000 e8030000 0f270000"),
+        vehicle_count=bytes.fromhex("0000 0300 e803"),
+        speed_dkmh=bytes.fromhex("ffff 2c01 f609"),
+        occupancy_permille=bytes.fromhex("0000 7d00 e803"),
+    )
+}
+STARTED: Final = CongestionEvent(
+    kind="CongestionStarted",
+    gateway="gw-0042",
+    epoch_ms=1_790_000_000_123,
+    sequence=86_403,
+    segment_id="seg-1017",
+    segment_number=1017,
+    occurred_ms=1_790_000_650_000,
+    started_ms=1_790_000_650_000,
+    average_speed_kmh=21.4,
+    occupancy=0.412,
+    congestion_level=79,
+)
+EVENTS: Final = {
+    "event-started": STARTED,
+    "event-cleared": dataclasses.replace(
+        STARTED,
+        kind="CongestionCleared",
+        sequence=86_499,
+        occurred_ms=1_790_001_250_000,
+        average_speed_kmh=None,
+        occupancy=0,
+        congestion_level=None,
+    ),
+}
+
+
+def plain(message: Message) -> object:
+    """The message as JSON can say it: enumerations by number, bytes in hexadecimal."""
+    return json.loads(json.dumps(dataclasses.asdict(message), default=bytes.hex))
+
+
+def main() -> None:
+    """Write every message and beside it what it must decode to."""
+    FOLDER.mkdir(exist_ok=True)
+    payloads = {
+        **{name: encode_window(window) for name, window in WINDOWS.items()},
+        **{name: encode_ack(ack) for name, ack in ACKS.items()},
+        **{name: encode_frame(frame) for name, frame in FRAMES.items()},
+        **{name: encode_event(event) for name, event in EVENTS.items()},
+    }
+    messages: dict[str, Message] = {**WINDOWS, **ACKS, **FRAMES, **EVENTS}
+    for name, message in messages.items():
+        (FOLDER / f"{name}.bin").write_bytes(payloads[name])
+        expected = json.dumps(plain(message), indent=1, ensure_ascii=False)
+        (FOLDER / f"{name}.expected.json").write_text(expected + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

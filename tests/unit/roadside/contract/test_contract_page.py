@@ -1,0 +1,110 @@
+"""docs/contract.md tells the truth about topics, fields and examples."""
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregator.intake import Intake
+from cloud.functions.processor.items import item_bytes, segment_item, window_item
+from cloud.functions.processor.logic import read_record
+from roadside.contract import messages_pb2 as pb
+from roadside.contract import topics
+from roadside.contract.codec import encode_window
+from roadside.contract.events import CongestionEvent, decode_event
+from roadside.core.registry import Registry, RoadClass, Segment
+from tests.unit.cloud.messages import make_window, wrap
+
+PAGE = (Path(__file__).parents[4] / "docs" / "contract.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """The text under a heading, up to the next heading."""
+    found = re.search(rf"^#+ {title}\n(.*?)(?=^#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, title
+    return found[1]
+
+
+def rows(title: str) -> list[list[str]]:
+    """The cells of the section's table, without its head."""
+    lines = [line for line in section(title).splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def names(title: str) -> list[str]:
+    return [row[0].strip("`") for row in rows(title)]
+
+
+def example(name: str) -> bytes:
+    found = re.search(rf"<!-- example: {name} -->\n```json\n(.*?)```", PAGE, re.DOTALL)
+    assert found, name
+    return found[1].encode()
+
+
+@pytest.mark.parametrize("title", ["WindowSummary", "SegmentColumns", "Ack", "ReadingFrame"])
+def test_every_field_of_a_message_is_explained_in_order(title: str) -> None:
+    assert names(title) == [field.name for field in pb.DESCRIPTOR.message_types_by_name[title].fields]
+
+
+def test_topics_are_those_of_the_module() -> None:
+    told = [re.sub(r"\{\w+\}", "X", cells[0].split("`")[1]) for cells in rows("Topics")]
+
+    assert told == [
+        topics.readings("X"),
+        topics.frames("X"),
+        topics.uplink("windows", "X"),
+        topics.uplink("events", "X"),
+        topics.acks("X"),
+        topics.commands("X"),
+    ]
+
+
+def test_event_of_the_example_is_read_and_has_the_fields_of_the_table() -> None:
+    event = decode_event(example("event"))
+
+    body: dict[str, Any] = json.loads(example("event"))
+    assert body["event_id"] == event.event_id
+    assert list(body) == names("Event") == ["schema", "event_id", *(field.name for field in fields(CongestionEvent))]
+
+
+def test_reading_of_the_example_is_taken_by_the_gateway() -> None:
+    body = json.loads(example("reading"))
+    assert list(body) == names("Reading")
+    registry = Registry([Segment("seg", 1, RoadClass.FREEWAY, 100.0, 1, (body["sensor_id"],), 1)])
+
+    intake = Intake()
+    batch = intake.decode(topics.readings(body["sensor_id"]), example("reading"), registry)
+
+    assert not intake.refused
+    assert batch is not None
+    assert (batch.sensor.tolist(), batch.speed_dkmh.tolist(), batch.fault.tolist()) == ([0], [875], [0])
+
+
+def test_envelope_is_what_the_rule_makes() -> None:
+    told = re.findall(r"^\| `(\w+)` \|", section("In the cloud"), re.MULTILINE)
+
+    assert told == re.findall(r" AS (\w+)", topics.rule_sql("windows"))
+
+
+def test_items_have_the_attributes_of_the_table() -> None:
+    tables = {cells[0]: set(re.findall(r"\w+", f"{cells[1]} {cells[2]}")) for cells in rows("In the cloud")[3:]}
+    record = read_record(json.dumps(wrap(encode_window(make_window()))).encode())
+
+    assert set(window_item(record, 90)) <= tables["windows"]
+    assert set(segment_item(record.segments[0])) <= tables["segments"]
+    assert item_bytes(window_item(record, 90)) - len(record.envelope.payload) <= 60
+
+
+def test_links_to_sections_and_pages_lead_somewhere() -> None:
+    anchors = {title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)}
+    links = re.findall(r"\]\(([^)]+)\)", PAGE)
+    assert links
+
+    for link in links:
+        if link.startswith("#"):
+            assert link[1:] in anchors, link
+        else:
+            assert (Path(__file__).parents[4] / "docs" / link).is_file(), link
