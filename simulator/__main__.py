@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from simulator.options import Break, Chaos, NucleusProfile, RunOptions
@@ -20,7 +21,7 @@ console = Console()
 
 
 def _fail(error: Exception) -> "typer.Exit":
-    console.print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False, markup=True)
+    console.print(f"[red]{type(error).__name__}[/red]: {escape(str(error))}", highlight=False)
     return typer.Exit(2)
 
 

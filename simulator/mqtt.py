@@ -254,7 +254,7 @@ class DeviceConnection:
 
         The future completes when the broker grants it, at once while offline (it is made with the next connection),
         and fails with `SubscribeRefused`, which also forgets the handler. A message that several filters match goes to
-        each of their handlers.
+        each of their handlers, once for every copy that the broker sends (it may send one for each filter).
         """
         subscription = _Subscription(topic_filter, handler)
         future: Future[None] = Future()

@@ -5,11 +5,15 @@ Writes what came out of the messages: windows.csv, states.csv and events.csv.
 
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+import msgspec
 import numpy as np
 
 from aggregator.pipeline import Pipeline, PipelineStatistics
@@ -21,18 +25,22 @@ from roadside.contract.summary import Ack, CongestionState, ReadingFrame, Segmen
 from roadside.runtime.store import GatewayStore
 from simulator.recording import RecordedGateway, RecordedReading, Recording, iso
 
-ROWS_PER_MESSAGE: Final = 250
+if TYPE_CHECKING:
+    from _csv import Writer
+
+ROWS_PER_MESSAGE: Final = 1000
+FRAME_SPAN_MS: Final = 86_400_000  # a frame's offsets are 32 bits wide, so an older row does not go with it
 NO_SENSOR: Final = 2**32 - 1  # a number no registry holds, for sensors that sensors.csv does not name
 
-Row = dict[str, str | int | float]
+Row = tuple[str | int | float, ...]
+_iso = lru_cache(maxsize=4)(iso)  # neighbouring rows have the same window
 
 
 @dataclass(slots=True)
 class Collected:
-    """What the cloud would hold: the last edition of every window, the state told first, all events."""
+    """What the cloud would hold: the last edition of every window, and all events."""
 
     windows: dict[tuple[int, int], WindowSummary] = field(default_factory=dict)  # by first segment number and start
-    states: dict[tuple[int, int], CongestionState] = field(default_factory=dict)  # by segment number and start
     events: dict[str, CongestionEvent] = field(default_factory=dict)
     messages: int = 0
     message_bytes: int = 0
@@ -58,9 +66,6 @@ class _Cloud:
         stored = self._collected.windows.get(key)
         if stored is None or stored.revision < window.revision:
             self._collected.windows[key] = window
-        if window.revision == 0:
-            for segment in window.segments:
-                self._collected.states[segment.number, window.window_start_ms] = segment.congestion_state
         self.acks.append(encode_ack(Ack(window.epoch_ms, (window.sequence,))))
 
 
@@ -71,7 +76,8 @@ class _Gateway:
         self.name = plan.gateway_id
         self._cloud = _Cloud(collected)
         self._store = GatewayStore.open(None, now_ms)
-        self._pipeline = Pipeline(self.name, self._store, self._cloud, settings, steady_ms=now_ms)
+        own = msgspec.structs.replace(settings, segments=list(plan.segments))
+        self._pipeline = Pipeline(self.name, self._store, self._cloud, own, steady_ms=now_ms)
         self._numbers = {
             sensor_id: segment.first_sensor_number + place
             for segment in plan.segments
@@ -82,18 +88,12 @@ class _Gateway:
     def take(self, reading: RecordedReading, now_ms: int) -> None:
         self._rows.append(reading)
         if len(self._rows) == ROWS_PER_MESSAGE:
-            self.flush(now_ms)
+            self._hand_over(now_ms)
 
     def flush(self, now_ms: int) -> None:
-        """Hand the gathered rows to the pipeline as a frame; rows that no frame can tell go as JSON."""
-        framed = [row for row in self._rows if _fits_a_frame(row)]
-        for row in self._rows:
-            if not _fits_a_frame(row):
-                self._pipeline.receive(topics.readings("replay"), _as_json(row), now_ms, now_ms)
-        if framed:
-            frame = encode_frame(_frame(framed, self._numbers))
-            self._pipeline.receive(topics.frames("replay"), frame, now_ms, now_ms)
-        self._rows = []
+        """Hand over what was gathered and let the pipeline work."""
+        if self._rows:
+            self._hand_over(now_ms)
         self.tick(now_ms)
 
     def tick(self, now_ms: int) -> None:
@@ -101,6 +101,20 @@ class _Gateway:
             for ack in self._cloud.acks:
                 self._pipeline.on_ack(ack, now_ms)
             self._cloud.acks.clear()
+
+    def _hand_over(self, now_ms: int) -> None:
+        """The gathered rows as a frame; rows that no frame can tell, each as JSON."""
+        base_ms = now_ms - FRAME_SPAN_MS
+        framed = []
+        for row in self._rows:
+            if _fits_a_frame(row, base_ms):
+                framed.append(row)
+            else:
+                self._pipeline.receive(topics.readings("replay"), _as_json(row), now_ms, now_ms)
+        if framed:
+            frame = encode_frame(_frame(framed, base_ms, self._numbers))
+            self._pipeline.receive(topics.frames("replay"), frame, now_ms, now_ms)
+        self._rows = []
 
     def finish(self, now_ms: int) -> PipelineStatistics:
         self.flush(now_ms)
@@ -136,55 +150,62 @@ def replay(
     interval_ms = recording.interval_ms()
     collected = Collected()
     gateways: dict[str, _Gateway] = {}
-    gateway_of: dict[str, str] = {
-        sensor_id: plan.gateway_id
-        for plan in recording.gateways
-        for segment in plan.segments
-        for sensor_id in segment.sensors
-    }
-    anywhere = recording.gateways[0].gateway_id
-    now_ms = 0
+    gateway_of: dict[str, _Gateway] = {}
+    now_ms = hand_over_ms = 0
     for count, reading in enumerate(recording.readings(), start=1):
-        if isinstance(reading.timestamp_ms, int):
-            now_ms = max(now_ms, reading.timestamp_ms + interval_ms)
+        measured_ms = reading.timestamp_ms + interval_ms if isinstance(reading.timestamp_ms, int) else now_ms
         if not gateways:
-            gateways = {
-                plan.gateway_id: _Gateway(
-                    plan,
-                    AggregatorSettings(
-                        window_seconds=window_s,
-                        reading_interval_ms=interval_ms,
-                        allowed_lateness_ms=allowed_lateness_ms,
-                        publishes_per_second=90,
-                        segments=list(plan.segments),
-                    ),
-                    collected,
-                    now_ms,
-                )
+            now_ms, hand_over_ms = measured_ms, measured_ms + interval_ms
+            settings = AggregatorSettings(
+                window_seconds=window_s,
+                reading_interval_ms=interval_ms,
+                allowed_lateness_ms=allowed_lateness_ms,
+                publishes_per_second=90,
+            )
+            gateways = {plan.gateway_id: _Gateway(plan, settings, collected, now_ms) for plan in recording.gateways}
+            gateway_of = {
+                sensor_id: gateways[plan.gateway_id]
                 for plan in recording.gateways
+                for segment in plan.segments
+                for sensor_id in segment.sensors
             }
-        gateways[gateway_of.get(reading.sensor_id, anywhere)].take(reading, now_ms)
+            anywhere = gateways[recording.gateways[0].gateway_id]
+        if measured_ms > now_ms:
+            if measured_ms >= hand_over_ms:
+                # At least once an interval, as sensors do: to the pipeline, a longer pause is silence.
+                for gateway in gateways.values():
+                    gateway.flush(now_ms)
+                hand_over_ms = measured_ms + interval_ms
+            now_ms = measured_ms
+        gateway_of.get(reading.sensor_id, anywhere).take(reading, now_ms)
         if count % 10_000 == 0:
             progress(count)
     statistics = {name: gateway.finish(now_ms) for name, gateway in gateways.items()}
     out.mkdir(parents=True, exist_ok=True)
     names = {segment.number: segment.id for plan in recording.gateways for segment in plan.segments}
-    _write(out / "windows.csv", _window_rows(collected, names))
-    _write(out / "states.csv", _state_rows(collected, names))
-    _write(out / "events.csv", _event_rows(collected.events.values()))
+    with _table(out / "windows.csv") as windows, _table(out / "states.csv") as states:
+        for window, segment in _by_time(collected):
+            name, start = names[segment.number], _iso(window.window_start_ms)
+            speed = _cell(segment.average_speed_kmh, 2)
+            windows.writerow((name, start, *_window_cells(window, segment, speed)))
+            state = segment.congestion_state
+            states.writerow((name, start, int(state is CongestionState.CONGESTED), speed, state.name.lower()))
+    with _table(out / "events.csv") as events:
+        events.writerows(_event_rows(collected.events.values()))
     return collected, statistics
 
 
-def _fits_a_frame(row: RecordedReading) -> bool:
+def _fits_a_frame(row: RecordedReading, base_ms: int) -> bool:
     """Whether a frame's unsigned integers can tell the row; whether it makes sense is for the pipeline to judge."""
-    count = row.vehicle_count
+    _, timestamp_ms, count, speed_kmh, occupancy = row
     return (
-        isinstance(row.timestamp_ms, int)
+        isinstance(timestamp_ms, int)
+        and timestamp_ms >= base_ms >= 0
         and isinstance(count, float)
         and count.is_integer()
         and 0 <= count < 2**16
-        and _fits(row.speed_kmh, 6500.0)
-        and _fits(row.occupancy, 65.0)
+        and _fits(speed_kmh, 6500.0)
+        and _fits(occupancy, 65.0)
     )
 
 
@@ -192,20 +213,21 @@ def _fits(value: float | str | None, limit: float) -> bool:
     return value is None or (isinstance(value, float) and 0 <= value <= limit)
 
 
-def _frame(rows: list[RecordedReading], numbers: dict[str, int]) -> ReadingFrame:
-    times = np.array([row.timestamp_ms for row in rows], dtype=np.int64)
-    base_ms = int(times.min())
-    speeds = [ReadingFrame.NO_SPEED if row.speed_kmh is None else round(float(row.speed_kmh) * 10) for row in rows]
-    shares = [ReadingFrame.NO_SPEED if row.occupancy is None else round(float(row.occupancy) * 1000) for row in rows]
+def _frame(rows: list[RecordedReading], base_ms: int, numbers: dict[str, int]) -> ReadingFrame:
+    sensors, times_ms, counts, speeds_kmh, shares = zip(*rows, strict=True)
     return ReadingFrame(
         source="replay",
         base_ms=base_ms,
-        sensor_number=np.array([numbers.get(row.sensor_id, NO_SENSOR) for row in rows], dtype="<u4").tobytes(),
-        offset_ms=(times - base_ms).astype("<u4").tobytes(),
-        vehicle_count=np.array([row.vehicle_count for row in rows], dtype="<u2").tobytes(),
-        speed_dkmh=np.array(speeds, dtype="<u2").tobytes(),
-        occupancy_permille=np.array(shares, dtype="<u2").tobytes(),
+        sensor_number=_column([numbers.get(sensor, NO_SENSOR) for sensor in sensors], "<u4"),
+        offset_ms=_column([time_ms - base_ms for time_ms in times_ms], "<u4"),
+        vehicle_count=_column(counts, "<u2"),
+        speed_dkmh=_column([ReadingFrame.NO_SPEED if v is None else round(v * 10) for v in speeds_kmh], "<u2"),
+        occupancy_permille=_column([ReadingFrame.NO_SPEED if v is None else round(v * 1000) for v in shares], "<u2"),
     )
+
+
+def _column(values: Sequence[float], dtype: str) -> bytes:
+    return np.array(values).astype(dtype).tobytes()
 
 
 def _as_json(row: RecordedReading) -> bytes:
@@ -220,40 +242,31 @@ def _as_json(row: RecordedReading) -> bytes:
     ).encode()
 
 
-def _by_time(collected: Collected) -> list[tuple[WindowSummary, SegmentSummary]]:
-    rows = [(window, segment) for window in collected.windows.values() for segment in window.segments]
-    return sorted(rows, key=lambda row: (row[0].window_start_ms, row[1].number))
+def _by_time(collected: Collected) -> Iterator[tuple[WindowSummary, SegmentSummary]]:
+    """Windows by start, in each all gateways' segments by number."""
+    for _, windows in groupby(sorted(collected.windows.values(), key=_start), key=_start):
+        rows = [(window, segment) for window in windows for segment in window.segments]
+        yield from sorted(rows, key=lambda row: row[1].number)
 
 
-def _window_rows(collected: Collected, names: dict[int, str]) -> Iterable[Row]:
-    for window, segment in _by_time(collected):
-        yield {
-            "segment_id": names[segment.number],
-            "interval_start": iso(window.window_start_ms),
-            "interval_s": window.window_ms // 1000,
-            "revision": window.revision,
-            "vehicle_count": segment.vehicle_count,
-            "average_speed_kmh": _cell(segment.average_speed_kmh, 2),
-            "occupancy": _cell(segment.occupancy, 4),
-            "min_speed_kmh": "" if segment.speed_min_dkmh is None else segment.speed_min_dkmh / 10,
-            "max_speed_kmh": "" if segment.speed_max_dkmh is None else segment.speed_max_dkmh / 10,
-            "p50_speed_kmh": _cell(segment.speed_quantile_kmh(0.50, window.sketch_error_permille), 2),
-            "p85_speed_kmh": _cell(segment.speed_quantile_kmh(0.85, window.sketch_error_permille), 2),
-            "congestion_level": "" if segment.congestion_level is None else segment.congestion_level,
-            "readings": segment.readings_accepted,
-        }
+def _start(window: WindowSummary) -> int:
+    return window.window_start_ms
 
 
-def _state_rows(collected: Collected, names: dict[int, str]) -> Iterable[Row]:
-    for window, segment in _by_time(collected):
-        state = collected.states.get((segment.number, window.window_start_ms), CongestionState.UNKNOWN)
-        yield {
-            "segment_id": names[segment.number],
-            "interval_start": iso(window.window_start_ms),
-            "congested": int(state is CongestionState.CONGESTED),
-            "average_speed_kmh": _cell(segment.average_speed_kmh, 2),
-            "state": state.name.lower(),
-        }
+def _window_cells(window: WindowSummary, segment: SegmentSummary, speed: str | float) -> Row:
+    return (
+        window.window_ms // 1000,
+        window.revision,
+        segment.vehicle_count,
+        speed,
+        _cell(segment.occupancy, 4),
+        "" if segment.speed_min_dkmh is None else segment.speed_min_dkmh / 10,
+        "" if segment.speed_max_dkmh is None else segment.speed_max_dkmh / 10,
+        _cell(segment.speed_quantile_kmh(0.50, window.sketch_error_permille), 2),
+        _cell(segment.speed_quantile_kmh(0.85, window.sketch_error_permille), 2),
+        "" if segment.congestion_level is None else segment.congestion_level,
+        segment.readings_accepted,
+    )
 
 
 def _event_rows(events: Iterable[CongestionEvent]) -> Iterable[Row]:
@@ -262,14 +275,15 @@ def _event_rows(events: Iterable[CongestionEvent]) -> Iterable[Row]:
     for event in ordered:
         if event.kind == "CongestionStarted":
             end_ms = ends.get((event.segment_number, event.started_ms))
-            yield {
-                "event_id": event.event_id,
-                "type": "congestion",
-                "segment_id": event.segment_id,
-                "start": iso(event.started_ms),
-                "end": "" if end_ms is None else iso(end_ms),
-                "detected_at": iso(event.occurred_ms),
-            }
+            end = "" if end_ms is None else iso(end_ms)
+            yield (
+                event.event_id,
+                "congestion",
+                event.segment_id,
+                iso(event.started_ms),
+                end,
+                iso(event.occurred_ms),
+            )
 
 
 _HEADERS: Final = {
@@ -282,11 +296,11 @@ _HEADERS: Final = {
 }
 
 
-def _write(path: Path, rows: Iterable[Row]) -> None:
+@contextmanager
+def _table(path: Path) -> "Iterator[Writer]":
     with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, _HEADERS[path.name].split(","), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        stream.write(_HEADERS[path.name] + "\n")
+        yield csv.writer(stream, lineterminator="\n")
 
 
 def _cell(value: float | None, digits: int) -> float | str:

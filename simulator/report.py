@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 Report = dict[str, Any]
@@ -21,6 +22,10 @@ def latency_summary(latencies_s: list[float]) -> dict[str, float | None]:
 
 def ratio(whole: float, part: float) -> float | None:
     return round(whole / part, 1) if part else None
+
+
+def _times(factor: float | None) -> str:
+    return "unknown" if factor is None else f"{factor:,} x"
 
 
 def write_report(report: Report, out: Path) -> Path:
@@ -50,7 +55,7 @@ def print_report(report: Report, console: Console) -> None:
         ("events delivered of expected", f"{report['events_delivered']} of {report['events_expected']}"),
         ("messages published", f"{report['messages_published']:,} instead of {report['raw_messages']:,}"),
         ("bytes published", f"{report['bytes_published']:,} instead of {report['raw_bytes']:,}"),
-        ("fewer messages, bytes", f"{report['message_reduction']:,} x, {report['byte_reduction']:,} x"),
+        ("fewer messages, bytes", f"{_times(report['message_reduction'])}, {_times(report['byte_reduction'])}"),
         ("window end to table (s)", f"p50 {latency['p50']}, p95 {latency['p95']}, max {latency['max']}"),
         ("real-time factor", f"{report['realtime_factor']}"),
         ("fleet process", f"{report['fleet_cpu_cores']} cores"),
@@ -61,8 +66,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(table)
     for finding in report["findings"][:10]:
         console.print(
-            f"[red]{finding['gateway']} {finding['window_start_ms']}[/red] {finding['what']}", highlight=False
+            f"[red]{finding['gateway']} {finding['window_start_ms']}[/red] {escape(finding['what'])}", highlight=False
         )
     for line in report["problems"]:
-        console.print(f"[red]{line}[/red]", highlight=False)
+        console.print(f"[red]{escape(line)}[/red]", highlight=False)
     console.print("[bold green]OK[/bold green]" if report["ok"] else "[bold red]NOT OK[/bold red]")

@@ -15,6 +15,7 @@ from boto3.dynamodb.types import Binary
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from aggregator.settings import CORRECTION_DELAY_MS, MIN_IDLE_GRACE_MS
 from roadside.contract.codec import decode_window, encode_window
 from simulator.alerts import AlertVerdict, QueueReader, verify_alerts
 from simulator.assembly import STACK, ensure_assembly
@@ -33,16 +34,16 @@ from simulator.verification import Verdict, stored_windows, verify
 
 READING_INTERVAL_MS: Final = 1000
 SETTLE_TIMEOUT_S: Final = 60.0
-QUIET_S: Final = 12.0  # silence closes the last windows after 7 s; corrections wait another 5
+ANSWER_S: Final = 3.0  # for what closes last to reach the table
 
 
 def run(options: RunOptions, console: Console) -> Report:
     """Run, verify and report. Raises the errors of the parts; `ok` in the report says whether all was well."""
-    with _step(console, "synthesise the cloud"):
-        assembly = ensure_assembly()
     with _step(console, f"lay out a city of {options.sensors:,} sensors on {options.gateways:,} gateways"):
         city = make_city(options.sensors, options.gateways, options.seed)
         traffic = CityTraffic(city, options.seed)
+    with _step(console, "synthesise the cloud"):
+        assembly = ensure_assembly()
     work_dir = options.out.absolute() / "work"
     shutil.rmtree(work_dir, ignore_errors=True)
     work_dir.mkdir(parents=True)
@@ -62,7 +63,7 @@ def run(options: RunOptions, console: Console) -> Report:
             conducted = _conduct(options, city, traffic, fleet, reader, console)
             with _step(console, "wait for what is under way"):
                 alerts_due = conducted.oracle.alerts()
-                _settle(fleet, len(alerts_due), reader)
+                _settle(fleet, _last_results_s(options, conducted.start_ms), len(alerts_due), reader)
         finally:
             fleet.__exit__()
             reader.stop()
@@ -79,9 +80,10 @@ def run(options: RunOptions, console: Console) -> Report:
 class _Conducted:
     """What came of the running part."""
 
-    def __init__(self, oracle: Oracle, feed: CityFeed) -> None:
+    def __init__(self, oracle: Oracle, feed: CityFeed, start_ms: int) -> None:
         self.oracle = oracle
         self.feed = feed
+        self.start_ms = start_ms
         self.realtime_factor = 0.0
         self.cpu_cores = 0.0
 
@@ -94,7 +96,7 @@ def _conduct(
     oracle = _oracle(options, city)
     delivery = Delivery(options.faults, options.seed, start_ms, options.duration_s, options.window_s, lateness_s)
     feed = CityFeed(city, traffic, delivery, oracle, start_ms)
-    conducted = _Conducted(oracle, feed)
+    conducted = _Conducted(oracle, feed, start_ms)
     fleet.meter.latency_until_s = start_ms / 1000 + options.duration_s - lateness_s - 1
     columns = (
         TextColumn("{task.description}"),
@@ -127,9 +129,20 @@ def _conduct(
     return conducted
 
 
-def _settle(fleet: Fleet, expected: int, reader: QueueReader) -> None:
-    """Wait until silence has closed the last windows, all is acknowledged and the expected events have come."""
-    fleet.serve(QUIET_S)
+def _last_results_s(options: RunOptions, start_ms: int) -> float:
+    """Wall time by which the gateways have sent all that they ever will, if every sensor is silent from now on.
+
+    Silence closes the window of the last readings some time after its end; corrections wait for their companions.
+    """
+    window_ms = options.window_s * 1000
+    last_end_ms = -(-(start_ms + 1000 * options.duration_s) // window_ms) * window_ms
+    closed_s = (last_end_ms + options.lateness_ms + MIN_IDLE_GRACE_MS) / 1000
+    return max(closed_s + READING_INTERVAL_MS / 1000, time.time() + CORRECTION_DELAY_MS / 1000) + ANSWER_S
+
+
+def _settle(fleet: Fleet, last_results_s: float, expected: int, reader: QueueReader) -> None:
+    """Wait until all windows are closed, all is acknowledged and the expected events have come."""
+    fleet.serve(last_results_s - time.time())
     deadline_s = time.monotonic() + SETTLE_TIMEOUT_S
     while (fleet.waiting or reader.count < expected) and time.monotonic() < deadline_s:
         fleet.serve(0.5)

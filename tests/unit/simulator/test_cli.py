@@ -1,0 +1,135 @@
+"""The command line: help that teaches, and one clear sentence with an exit code for what cannot be."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from simulator import run as run_module
+from simulator.__main__ import app
+from simulator.local_cloud.local_cloud import LocalCloudSettings
+from tests.unit.simulator.recordings import random_rows, write_recording
+
+COULD_NOT = 2
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, list(arguments), env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"})
+
+
+def sentence(result: Result) -> str:
+    """The one line in which a command says why it could not; a traceback is no sentence."""
+    assert result.exit_code == COULD_NOT, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
+def test_commands_are_listed_with_what_they_do() -> None:
+    output = invoke("--help").output
+    for command, words in {
+        "run": "verify every window",
+        "replay": "recorded readings",
+        "local": "keep it running",
+    }.items():
+        assert re.search(rf"{command} +\S.*{words}", output, re.IGNORECASE), output
+
+
+def test_help_of_run_names_every_flag_with_its_default_and_the_exit_codes() -> None:
+    output = " ".join(invoke("run", "--help").output.split())
+    for flag in (
+        "--sensors",
+        "--gateways",
+        "--gateways-real",
+        "--duration",
+        "--window-s",
+        "--seed",
+        "--profile",
+        "--chaos",
+        "--break-window",
+        "--auth",
+        "--no-auth",
+        "--out",
+    ):
+        assert flag in output
+    for words in ("50000", "kill-gateway", "classic", "lite", "missing", "wrong", "Exit code 0", "1 if", "2 if"):
+        assert words in output
+
+
+def test_help_of_replay_says_what_a_folder_holds_and_what_comes_of_it() -> None:
+    output = " ".join(invoke("replay", "--help").output.split())
+    for words in ("sensors.csv", "readings*.csv[.gz]", "windows.csv, states.csv", "--window-s", "--lateness-s"):
+        assert words in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--sensor", "3"], "No such option: --sensor"),
+        (["run", "--sensors", "many"], "Invalid value for '--sensors': Input should be a valid integer"),
+        (["run", "--sensors", "0"], "Invalid value for '--sensors': Input should be greater than or equal to 1"),
+        (["run", "--window-s", "3601"], "Invalid value for '--window-s': Input should be less than or equal to 3600"),
+        (["run", "--profile", "heavy"], "'heavy' is not one of 'classic', 'lite'"),
+        (["run", "--chaos", "monkey"], "'monkey' is not one of 'none', 'kill-gateway'"),
+        (["replay"], "Missing argument 'folder'"),
+        (["fly"], "No such command 'fly'"),
+    ],
+)
+def test_wrong_flag_is_named(arguments: list[str], words: str) -> None:
+    assert words in sentence(invoke(*arguments))
+
+
+def test_impossible_city_is_refused_before_anything_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "ensure_assembly", lambda: pytest.fail("synthesised for a city that cannot be"))
+    result = invoke("run", "--sensors", "3", "--gateways", "4", "--out", str(tmp_path))
+    assert "CityError: --sensors 3: give at least one sensor to each of the 4 gateways" in sentence(result)
+
+
+def test_nothing_to_kill_is_said_at_once(tmp_path: Path) -> None:
+    result = invoke("run", "--chaos", "kill-gateway", "--gateways-real", "0", "--out", str(tmp_path))
+    assert "needs a real gateway to kill: give --gateways-real 1 or more" in sentence(result)
+
+
+def test_missing_environment_of_the_local_cloud_says_what_makes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = tmp_path / "[no]" / "python"  # brackets would be markup to the terminal
+    monkeypatch.setattr(run_module, "ensure_assembly", lambda: tmp_path)
+    monkeypatch.setattr(run_module, "LocalCloudSettings", partial(LocalCloudSettings, python=nowhere))
+    result = invoke("run", "--sensors", "8", "--gateways", "1", "--out", str(tmp_path / "out"))
+    said = sentence(result)
+    assert "StartError: the local cloud has no interpreter at" in said
+    assert "[no]" in said
+    assert "run: make test" in said
+    assert not (tmp_path / "out" / "report.json").exists()
+
+
+def test_folder_without_a_recording_is_named(tmp_path: Path) -> None:
+    result = invoke("replay", str(tmp_path / "[nowhere]"), "--out", str(tmp_path / "out"))
+    said = sentence(result).replace(" ", "")
+    assert f"RecordingError:{tmp_path}/[nowhere]/sensors.csv:nosuchfile" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_out_that_is_a_file_is_named(tmp_path: Path) -> None:
+    write_recording(tmp_path, random_rows(3))
+    result = invoke("replay", str(tmp_path), "--out", str(tmp_path / "sensors.csv"))
+    assert "FileExistsError" in sentence(result)
+
+
+def test_replay_tells_what_became_of_the_rows(tmp_path: Path) -> None:
+    rows = random_rows(12)
+    write_recording(tmp_path, [*rows, ["E00_0", rows[-1][1], "many", "", "", ""]])
+    result = invoke("replay", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert (
+        "EB: 72 readings accepted, 0 repeated, 0 late, rejected none, unreadable {'reading: wrong fields': 1}" in said
+    )
+    assert "streets: 12 readings accepted, 0 repeated, 0 late, rejected none, unreadable none" in said
+    assert "24 gateway-windows and 2 events in 26 messages" in said
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"windows.csv", "states.csv", "events.csv"}
