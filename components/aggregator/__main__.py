@@ -10,6 +10,7 @@ from aggregator.pipeline import Pipeline
 from aggregator.settings import AggregatorSettings
 from aggregator.worker import ACKS, COMMANDS, CONFIGURATION, CONNECTION_LOST, READINGS, AggregatorWorker
 from roadside.contract import topics
+from roadside.contract.errors import InvalidTopicError
 from roadside.core.errors import SnapshotError
 from roadside.runtime.clock import SystemClock
 from roadside.runtime.database import StoreError
@@ -48,7 +49,7 @@ def main() -> int:
         worker.work([])  # the segments must be known before the first reading comes
         bus.subscribe_local(topics.READINGS_FILTER, inbox.handler(READINGS))
         bus.subscribe_local(topics.FRAMES_FILTER, inbox.handler(READINGS))
-    except (BusError, StoreError) as error:
+    except (BusError, StoreError, InvalidTopicError) as error:
         _log.error("cannot start", extra={"reason": repr(error)})
         return ExitCode.FAILED
     code = service.run()

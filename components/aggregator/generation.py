@@ -6,13 +6,13 @@ counts none twice, and no two windows of a gateway ever overlap.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from aggregator.settings import AggregatorSettings
 from roadside.core.aggregator import Aggregator
-from roadside.core.readings import ReadingBatch
+from roadside.core.readings import Fault, ReadingBatch
 from roadside.core.registry import Registry
 
 
@@ -32,18 +32,27 @@ class Generation:
         """A generation with an empty state."""
         return cls(number, settings, registry, Aggregator(registry, settings.aggregation()), from_ms)
 
-    def feed(self, batch: ReadingBatch, wall_ms: int, steady_ms: int) -> None:
-        """Take the readings of this generation's span. The newest also counts those that belong to none."""
-        if self.until_ms is None and self.from_ms == 0:
-            self.aggregator.feed(batch, wall_ms, steady_ms)
-            return
-        mine = batch.timestamp_ms >= self.from_ms
-        if self.until_ms is None:
-            mine |= batch.fault != 0
-        else:
-            mine &= (batch.timestamp_ms < self.until_ms) & (batch.fault == 0)
+    def feed(self, batch: ReadingBatch, wall_ms: int, steady_ms: int, *, is_oldest: bool) -> None:
+        """Take the readings of this generation's span, so that each counts in exactly one generation.
+
+        The oldest also counts what lies before its span, as too late: the generation that it was for is over.
+        """
+        mine = np.ones(len(batch), dtype=bool) if is_oldest else batch.timestamp_ms >= self.from_ms
+        if self.until_ms is not None:
+            mine &= batch.timestamp_ms < self.until_ms
         if mine.any():
-            self.aggregator.feed(batch.rows(np.flatnonzero(mine)), wall_ms, steady_ms)
+            batch = batch.rows(mine)
+            batch.fault[(batch.fault == Fault.NO_FAULT) & (batch.timestamp_ms < self.from_ms)] = Fault.TOO_LATE
+            self.aggregator.feed(batch, wall_ms, steady_ms)
+
+    def absorb(self, finished: "Generation") -> None:
+        """Go on counting where an earlier generation stopped."""
+        mine, theirs = self.aggregator.counters, finished.aggregator.counters
+        for field in fields(theirs):
+            if field.name != "rejected":
+                setattr(mine, field.name, getattr(mine, field.name) + getattr(theirs, field.name))
+        for fault, count in theirs.rejected.items():
+            mine.rejected[fault] = mine.rejected.get(fault, 0) + count
 
     def succeed(self, settings: AggregatorSettings, registry: Registry) -> "Generation":
         """Set the boundary and begin the next generation there."""

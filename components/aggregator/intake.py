@@ -26,14 +26,14 @@ class Reading(msgspec.Struct):
     Parameters
     ----------
     timestamp : epoch milliseconds UTC
-    vehicle_count : vehicles since the sensor's previous reading
+    vehicle_count : vehicles since the sensor's previous reading; the classic nucleus makes floats of both
     average_speed_kmh : their mean speed
     occupancy : share of time that the zone was covered, 0 to 1
     """
 
     sensor_id: str
-    timestamp: int
-    vehicle_count: int
+    timestamp: int | float
+    vehicle_count: int | float
     average_speed_kmh: float | None = None
     occupancy: float | None = None
 
@@ -41,6 +41,7 @@ class Reading(msgspec.Struct):
 _decode_one = msgspec.json.Decoder(Reading).decode
 _decode_many = msgspec.json.Decoder(list[Reading]).decode
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # too deep a nesting is the last
 
 
 class Intake:
@@ -73,29 +74,28 @@ class Intake:
         )
 
     def _readings(self, payload: bytes) -> list[Reading]:
+        if not payload.lstrip().startswith(b"["):
+            return self._readable([payload])
         try:
-            if not payload.lstrip().startswith(b"["):
-                return [_decode_one(payload)]
             return _decode_many(payload)
-        except msgspec.ValidationError:
-            return self._readable(payload)
-        except (msgspec.DecodeError, RecursionError):
+        except _UNREADABLE:
+            pass  # at least one of them; which, is seen one by one
+        try:
+            return self._readable(_split(payload))
+        except _UNREADABLE:
             self.refused["reading: no JSON"] += 1
             return []
 
-    def _readable(self, payload: bytes) -> list[Reading]:
-        """The readings of a message in which at least one has the wrong fields."""
-        try:
-            parts = _split(payload) if payload.lstrip().startswith(b"[") else [msgspec.Raw(payload)]
-        except msgspec.DecodeError:
-            self.refused["reading: no JSON"] += 1
-            return []
+    def _readable(self, parts: list[bytes] | list[msgspec.Raw]) -> list[Reading]:
+        """Those of the readings that can be read."""
         readings = []
         for part in parts:
             try:
                 readings.append(_decode_one(part))
-            except msgspec.DecodeError:  # also ValidationError, its subclass
+            except msgspec.ValidationError:
                 self.refused["reading: wrong fields"] += 1
+            except _UNREADABLE:
+                self.refused["reading: no JSON"] += 1
         return readings
 
 
@@ -113,7 +113,7 @@ def _batch(readings: list[Reading], registry: Registry) -> ReadingBatch:
     )
 
 
-def _floats(values: list[float] | list[int]) -> npt.NDArray[np.float64]:
+def _floats(values: list[float] | list[int | float]) -> npt.NDArray[np.float64]:
     try:
         return np.array(values, dtype=np.float64)
     except OverflowError:  # an integer beyond any float

@@ -17,34 +17,56 @@ def segment_summaries(window: ClosedWindow, registry: Registry) -> tuple[Segment
     """The window's columns as one summary a segment."""
     sums = window.sums
     occupied: npt.NDArray[np.bool_] = np.greater(sums.sketch, 0)
-    first_bin = occupied.argmax(axis=1).tolist()
-    after_last_bin = (sums.sketch.shape[1] - occupied[:, ::-1].argmax(axis=1)).tolist()
-    has_vehicles = np.any(occupied, axis=1).tolist()
+    columns = zip(
+        registry.segments,
+        sums.sketch,
+        np.any(occupied, axis=1).tolist(),
+        occupied.argmax(axis=1).tolist(),
+        (sums.sketch.shape[1] - occupied[:, ::-1].argmax(axis=1)).tolist(),
+        (sums.vehicle_count - sums.vehicles_with_speed).tolist(),
+        sums.clipped_vehicles.tolist(),
+        sums.speed_sum.tolist(),
+        sums.pace_sum.tolist(),
+        sums.speed_square_sum.tolist(),
+        sums.speed_min.tolist(),
+        sums.speed_max.tolist(),
+        sums.occupied_ms.tolist(),
+        sums.observed_ms.tolist(),
+        window.level.tolist(),
+        window.state.tolist(),
+        sums.sensors_reporting.tolist(),
+        sums.readings_accepted.tolist(),
+        window.duplicates.tolist(),
+        window.late.tolist(),
+        window.rejected.tolist(),
+        strict=True,
+    )
     return tuple(
         SegmentSummary(
             number=segment.number,
-            sketch=SpeedSketch(first_bin[i], tuple(sums.sketch[i, first_bin[i] : after_last_bin[i]].tolist()))
-            if has_vehicles[i]
-            else SpeedSketch(),
-            vehicles_without_speed=int(sums.vehicle_count[i] - sums.vehicles_with_speed[i]),
-            clipped_vehicles=int(sums.clipped_vehicles[i]),
-            speed_sum_dkmh=int(sums.speed_sum[i]),
-            pace_sum_ms_per_km=int(sums.pace_sum[i]),
-            speed_square_sum=int(sums.speed_square_sum[i]),
-            speed_min_dkmh=_known(int(sums.speed_min[i]), NONE),
-            speed_max_dkmh=_known(int(sums.speed_max[i]), NONE),
-            occupied_ms=int(sums.occupied_ms[i]),
-            observed_ms=int(sums.observed_ms[i]),
-            congestion_level=_known(int(window.level[i]), NO_LEVEL),
-            congestion_state=CongestionState(int(window.state[i])),
-            sensors_reporting=int(sums.sensors_reporting[i]),
-            readings_accepted=int(sums.readings_accepted[i]),
-            readings_duplicate=int(window.duplicates[i]),
-            readings_late=int(window.late[i]),
-            readings_rejected=int(window.rejected[i]),
+            sketch=SpeedSketch(first, tuple(bins[first:last].tolist())) if any_vehicle else SpeedSketch(),
+            vehicles_without_speed=without_speed,
+            clipped_vehicles=clipped,
+            speed_sum_dkmh=speed_sum,
+            pace_sum_ms_per_km=pace_sum,
+            speed_square_sum=square_sum,
+            speed_min_dkmh=_known(slowest, NONE),
+            speed_max_dkmh=_known(fastest, NONE),
+            occupied_ms=occupied_ms,
+            observed_ms=observed_ms,
+            congestion_level=_known(level, NO_LEVEL),
+            congestion_state=CongestionState(state),
+            sensors_reporting=sensors,
+            readings_accepted=accepted,
+            readings_duplicate=duplicate,
+            readings_late=late,
+            readings_rejected=rejected,
         )
-        for i, segment in enumerate(registry.segments)
-    )
+        for (
+            segment, bins, any_vehicle, first, last, without_speed, clipped, speed_sum, pace_sum, square_sum, slowest,
+            fastest, occupied_ms, observed_ms, level, state, sensors, accepted, duplicate, late, rejected,
+        ) in columns
+    )  # fmt: skip
 
 
 def congestion_event(

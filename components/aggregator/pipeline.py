@@ -10,7 +10,7 @@ Messages received since then are journalled every `JOURNAL_INTERVAL_MS`; a kille
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 import msgspec
 
@@ -21,9 +21,10 @@ from aggregator.intake import Intake
 from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
 from roadside.contract.codec import encode_window
+from roadside.contract.errors import ContractError
 from roadside.contract.events import encode_event
 from roadside.contract.summary import SegmentSummary, WindowSummary
-from roadside.core.aggregator import ClosedWindow, Output, rejected_by_name
+from roadside.core.aggregator import Output, rejected_by_name
 from roadside.core.congestion import CongestionChange
 from roadside.core.registry import Registry
 from roadside.runtime.database import StoreError
@@ -43,7 +44,11 @@ JournalRecord = list[tuple[int, str, bytes]]  # wall_ms, topic, payload
 
 @dataclass(frozen=True, slots=True)
 class _Edition:
-    window: ClosedWindow
+    """Not the ClosedWindow itself, whose dense arrays would fill the memory while the disk fails."""
+
+    start_ms: int
+    window_ms: int
+    revision: int
     segments: tuple[SegmentSummary, ...]
     reading_interval_ms: int
 
@@ -81,6 +86,8 @@ class Pipeline:
 
     Raises
     ------
+    InvalidTopicError
+        The gateway's name cannot be part of a topic.
     SnapshotError
         The store holds a state that this version cannot read.
     StoreError
@@ -98,6 +105,7 @@ class Pipeline:
     ) -> None:
         self.gateway = gateway
         self.intake = Intake()
+        self._topics = {kind: topics.uplink(kind, gateway) for kind in get_args(topics.CloudKind)}
         self._store = store
         self._publisher = publisher
         self._uplink = Uplink(store.outbox, store.epoch_ms, publisher, settings.uplink())
@@ -128,13 +136,15 @@ class Pipeline:
         if registry is None:
             return
         newest = self._generations[-1] if self._generations else None
-        if newest is None:
-            self._generations = [Generation.begin(1, settings, registry)]
-        elif newest.keeps_layout(settings, registry):
+        if newest is not None and newest.keeps_layout(settings, registry):
             newest.settings = settings
             newest.aggregator.reconfigure(settings.aggregation())
+            return
+        if newest is None:
+            self._generations = [Generation.begin(1, settings, registry)]
         else:
             self._generations.append(newest.succeed(settings, registry))
+        self._save_due_ms = 0  # a journal can only be replayed into generations that are stored
 
     def receive(self, topic: str, payload: bytes, wall_ms: int, steady_ms: int) -> None:
         """Take a local message with readings."""
@@ -169,26 +179,33 @@ class Pipeline:
         ------
         BusClosedError
             The connection is gone for good; what is accepted is safe.
+        StoreError
+            The database is corrupt, which only a restart cures. Any other fault of the disk is waited out.
         """
         for generation in self._generations:
             self._collect(generation, generation.aggregator.advance(steady_ms))
-        finished = [generation for generation in self._generations if generation.finished]
-        self._generations = [generation for generation in self._generations if not generation.finished]
-        if finished and self._save_due_ms is None:
-            self._save_due_ms = steady_ms
+        for generation in [generation for generation in self._generations if generation.finished]:
+            self._generations.remove(generation)
+            self._generations[-1].absorb(generation)
+            if self._save_due_ms is None:
+                self._save_due_ms = steady_ms
         try:
-            if self._save_due_ms is not None and self._save_due_ms <= steady_ms:
-                self._save(wall_ms)
-            elif self._journal_due_ms is not None and self._journal_due_ms <= steady_ms:
-                self._journal()
+            due = [at_ms for at_ms in (self._save_due_ms, self._journal_due_ms) if at_ms is not None]
+            if due and min(due) <= steady_ms:
+                if self._save_due_ms is not None:
+                    self._save(wall_ms)
+                else:
+                    self._journal()
             pump_ms = self._uplink.pump(wall_ms, steady_ms)
         except StoreError as error:
+            if error.fault == "corrupt":
+                raise
             _log.error("cannot write; holding results in memory", extra={"reason": str(error)})
             self._defer(steady_ms + RETRY_MS)
             pump_ms = steady_ms + RETRY_MS
         wakes = [generation.aggregator.wake_at_steady_ms() for generation in self._generations]
-        due = [pump_ms, self._journal_due_ms, self._save_due_ms, *wakes]
-        return max(steady_ms, min(at_ms for at_ms in due if at_ms is not None))
+        next_ms = [pump_ms, self._journal_due_ms, self._save_due_ms, *wakes]
+        return max(steady_ms, min(at_ms for at_ms in next_ms if at_ms is not None))
 
     def flush(self, wall_ms: int) -> None:
         """Make everything accepted so far durable. Raises StoreError."""
@@ -221,12 +238,17 @@ class Pipeline:
         )
 
     def _feed(self, topic: str, payload: bytes, wall_ms: int, steady_ms: int) -> None:
-        for generation in self._generations:
+        for place, generation in enumerate(self._generations):
             # Each generation numbers the sensors in its own way, so each decodes for itself; there is rarely a second.
             intake = self.intake if generation is self._generations[-1] else Intake()
             batch = intake.decode(topic, payload, generation.registry)
             if batch is not None:
-                generation.feed(batch, wall_ms, steady_ms)
+                generation.feed(batch, wall_ms, steady_ms, is_oldest=place == 0)
+        newest = self._generations[-1].aggregator.clock if self._generations else None
+        if newest is not None and newest.latest_ms is not None:
+            # Event time is the gateway's: the older generations' last windows need not wait for silence.
+            for generation in self._generations[:-1]:
+                generation.aggregator.clock.observe(newest.latest_ms, newest.latest_at_steady_ms)
 
     def _collect(self, generation: Generation, output: Output) -> None:
         if not output:
@@ -234,7 +256,9 @@ class Pipeline:
         self._unsaved += [_Change(change, generation.registry) for change in output.changes]
         self._unsaved += [
             _Edition(
-                window,
+                window.start_ms,
+                window.window_ms,
+                window.revision,
                 messages.segment_summaries(window, generation.registry),
                 generation.settings.reading_interval_ms,
             )
@@ -251,43 +275,46 @@ class Pipeline:
         """One transaction: the results' messages, the state without them, an empty journal."""
         try:
             with self._store.transaction():
-                for result in self._unsaved:
-                    self._queue(result, wall_ms)
+                queued = [self._queue(result, wall_ms) for result in self._unsaved]
                 self._checkpoint.save(self._generations)
                 self._store.journal.clear()
         except StoreError:
             self._checkpoint.undone(self._generations)
             raise
         self._checkpoint.done()
+        self._shed += queued.count(False)
         self._unsaved = []
         self._save_due_ms = None
         self._forget_unjournalled()
 
-    def _queue(self, result: _Edition | _Change, wall_ms: int) -> None:
+    def _queue(self, result: _Edition | _Change, wall_ms: int) -> bool:
+        """Whether a message could be made of the result."""
         sequence = self._store.outbox.next_sequence()
         try:
             if isinstance(result, _Change):
                 event = messages.congestion_event(
                     result.change, result.registry, self.gateway, self._store.epoch_ms, sequence
                 )
-                topic = topics.uplink("events", self.gateway)
-                self._store.outbox.add(OutgoingMessage(sequence, "events", topic, encode_event(event), wall_ms))
+                self._add("events", sequence, encode_event(event), wall_ms)
             else:
                 window = WindowSummary(
                     gateway=self.gateway,
                     epoch_ms=self._store.epoch_ms,
                     sequence=sequence,
-                    window_start_ms=result.window.start_ms,
-                    window_ms=result.window.window_ms,
+                    window_start_ms=result.start_ms,
+                    window_ms=result.window_ms,
                     segments=result.segments,
-                    revision=result.window.revision,
+                    revision=result.revision,
                     reading_interval_ms=result.reading_interval_ms,
                 )
-                topic = topics.uplink("windows", self.gateway)
-                self._store.outbox.add(OutgoingMessage(sequence, "windows", topic, encode_window(window), wall_ms))
-        except MessageRefusedError as error:
-            self._shed += 1
+                self._add("windows", sequence, encode_window(window), wall_ms)
+        except (ContractError, MessageRefusedError) as error:  # fails for ever, so it must not stop what follows it
             _log.error("a result makes no message that could be sent", extra={"reason": str(error)})
+            return False
+        return True
+
+    def _add(self, kind: topics.CloudKind, sequence: int, payload: bytes, wall_ms: int) -> None:
+        self._store.outbox.add(OutgoingMessage(sequence, kind, self._topics[kind], payload, wall_ms))
 
     def _journal(self) -> None:
         with self._store.transaction():

@@ -13,6 +13,8 @@ from roadside.core.registry import Registry, RoadClass, Segment
 from roadside.runtime.uplink import MAX_PUBLISHES_PER_SECOND, UplinkSettings
 
 WindowSeconds = Annotated[int, Meta(ge=1, le=3600)]
+MAX_SEGMENTS = 100  # more do not fit the 7,000 bytes of a message
+MAX_SLOTS = 3600  # of a window; a grid takes 10 bytes a slot and sensor
 CORRECTION_DELAY_MS = 5000  # late readings of a window rarely come alone
 MIN_IDLE_GRACE_MS = 5000  # a busy machine is no silent city
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
@@ -41,6 +43,14 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     publishes_per_second: Annotated[int, Meta(ge=1, le=MAX_PUBLISHES_PER_SECOND)] = 20
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     segments: list[SegmentSettings] = []
+
+    def __post_init__(self) -> None:
+        if len(self.segments) > MAX_SEGMENTS:
+            raise ValueError(f"segments = {len(self.segments)}: must be at most {MAX_SEGMENTS}; add a gateway")
+        if 3600 % self.window_seconds:
+            raise ValueError(f"windowSeconds = {self.window_seconds}: must divide an hour, so that windows align")
+        if self.window_seconds * 1000 > MAX_SLOTS * self.reading_interval_ms:
+            raise ValueError(f"windowSeconds = {self.window_seconds}: must hold at most {MAX_SLOTS} reading intervals")
 
     def registry(self) -> Registry | None:
         """The gateway's segments; None before any are configured. Raises ConfigurationError if they contradict."""

@@ -18,6 +18,7 @@ CONFIGURATION: Final = "configuration"
 CONNECTION_LOST: Final = "connection"
 
 REREAD_MS: Final = 300_000  # nucleus lite stops telling of changes after an update of the component
+READ_RETRY_MS: Final = 5000  # after the nucleus did not answer: without segments every reading is refused
 REPORT_MS: Final = 60_000
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class AggregatorWorker:
         Raises BusClosedError when the connection to the nucleus is gone.
         """
         wall_ms, steady_ms = self._clock.wall_ms(), self._clock.steady_ms()
+        lost_because: str | None = None
         for delivery in deliveries:
             if delivery.source == READINGS:
                 self._pipeline.receive(delivery.topic, delivery.payload, wall_ms, steady_ms)
@@ -50,12 +52,13 @@ class AggregatorWorker:
             elif delivery.source == CONFIGURATION:
                 self._reread_due_ms = steady_ms
             elif delivery.source == CONNECTION_LOST:
-                raise BusClosedError(delivery.topic)
+                lost_because = delivery.topic
             else:
                 _log.warning("no such command", extra={"topic": delivery.topic, "payload": repr(delivery.payload[:80])})
+        if lost_because is not None:  # only now: what came with it is not to be lost
+            raise BusClosedError(lost_because)
         if steady_ms >= self._reread_due_ms:
-            self._reread_due_ms = steady_ms + REREAD_MS
-            self._read_configuration()
+            self._reread_due_ms = steady_ms + (REREAD_MS if self._read_configuration() else READ_RETRY_MS)
         wake_ms = self._pipeline.tick(wall_ms, steady_ms)
         if steady_ms >= self._report_due_ms:
             self._report_due_ms = steady_ms + REPORT_MS
@@ -71,8 +74,8 @@ class AggregatorWorker:
             _log.error("could not write the last readings", extra={"reason": str(error)})
         self._report(wall_ms)
 
-    def _read_configuration(self) -> None:
-        """Apply the configuration as a whole; one that is at fault changes nothing."""
+    def _read_configuration(self) -> bool:
+        """Apply the configuration as a whole; one that is at fault changes nothing. Returns whether it was read."""
         try:
             settings = load_settings(AggregatorSettings, self._configuration.read())
             self._pipeline.apply(settings)
@@ -83,10 +86,16 @@ class AggregatorWorker:
             _log.error("the configuration is at fault and was not applied", extra={"faults": [str(error)]})
         except BusError as error:
             _log.warning("could not read the configuration", extra={"reason": repr(error)})
+            return False
         else:
             logging.getLogger().setLevel(settings.log_level)
             _log.info("configuration applied", extra={"segments": len(settings.segments)})
+        return True
 
     def _report(self, wall_ms: int) -> None:
-        statistics = self._pipeline.statistics(wall_ms)
-        _log.info("aggregating", extra={"statistics": repr(statistics)})
+        try:
+            statistics = self._pipeline.statistics(wall_ms)
+        except StoreError as error:
+            _log.warning("cannot tell the statistics", extra={"reason": str(error)})
+        else:
+            _log.info("aggregating", extra={"statistics": repr(statistics)})

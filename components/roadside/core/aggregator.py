@@ -49,7 +49,7 @@ class AggregatorConfig:
     correction_delay_ms : how long corrections are gathered before an edition is sent
     max_future_skew_ms : how far in the future a timestamp is believed
     idle_grace_ms : silence after which the clock moves the watermark
-    max_empty_windows : windows without any reading sent in a row; a longer gap is skipped
+    max_empty_windows : windows without any reading sent when event time jumps; a longer gap is skipped
     """
 
     window_ms: int = 10_000
@@ -66,7 +66,13 @@ class AggregatorConfig:
         for name in ("window_ms", "reading_interval_ms", "max_empty_windows"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(name, getattr(self, name), "must be positive")
-        for name in ("allowed_lateness_ms", "correction_age_ms", "correction_delay_ms", "max_future_skew_ms"):
+        for name in (
+            "allowed_lateness_ms",
+            "correction_age_ms",
+            "correction_delay_ms",
+            "max_future_skew_ms",
+            "idle_grace_ms",
+        ):
             if getattr(self, name) < 0:
                 raise ConfigurationError(name, getattr(self, name), "must not be negative")
 
@@ -140,10 +146,17 @@ class Aggregator:
             retired = start_ms + self.config.window_ms + self.config.correction_age_ms <= watermark_ms
             fault[(fault == Fault.NO_FAULT) & retired] = Fault.TOO_LATE
         usable = fault == Fault.NO_FAULT
-        if usable.any() and self.next_start_ms is None:
-            self.next_start_ms = int(start_ms[usable].min())
+        # A window is late once it has been due, so before the first one closes the beginning may still move back.
+        begun = start_ms[usable]
+        if watermark_ms is not None:
+            begun = begun[begun + self.config.window_ms > watermark_ms]
+        if len(begun):
+            first_ms = int(begun.min())
+            self.next_start_ms = first_ms if self.next_start_ms is None else min(self.next_start_ms, first_ms)
         if usable.any():
-            self.clock.observe(int(batch.timestamp_ms[usable].max()), steady_ms)
+            newest_ms = int(batch.timestamp_ms[usable].max())
+            self.clock.observe(newest_ms, steady_ms)
+            self.clock.trust(newest_ms, wall_ms, steady_ms)
         for start in np.unique(start_ms[usable]).tolist():
             rows = np.flatnonzero(usable & (start_ms == start))
             fault[rows[self._insert(start, batch.rows(rows), steady_ms)]] = Fault.OVERFLOW
@@ -175,11 +188,12 @@ class Aggregator:
         if self.until_ms is not None and next_end_ms > self.until_ms:
             next_end_ms = self.until_ms + self.config.correction_age_ms
         times = [self.clock.steady_ms_of(next_end_ms, self.clock.latest_ms)]
-        times += [
-            grid.late_since_ms + self.config.correction_delay_ms
-            for grid in self.grids.values()
-            if grid.late_since_ms is not None
-        ]
+        for grid in self.grids.values():
+            if grid.late_since_ms is not None:
+                times.append(grid.late_since_ms + self.config.correction_delay_ms)
+                # A window that retires sends its correction before, whether it has waited or not.
+                retires_ms = grid.end_ms + self.config.correction_age_ms
+                times.append(self.clock.steady_ms_of(retires_ms, self.clock.latest_ms))
         return min(times)
 
     def drain(self) -> Output:
@@ -213,6 +227,8 @@ class Aggregator:
         """Take over event time and what is known of congestion from an aggregator that ends where this one begins."""
         self.clock.latest_ms = predecessor.clock.latest_ms
         self.clock.latest_at_steady_ms = predecessor.clock.latest_at_steady_ms
+        self.clock.trusted_ms = predecessor.clock.trusted_ms
+        self.clock.trusted_at_steady_ms = predecessor.clock.trusted_at_steady_ms
         self.next_start_ms = predecessor.until_ms if predecessor.next_start_ms is not None else None
         places = {segment.number: i for i, segment in enumerate(predecessor.registry.segments)}
         pairs = [
@@ -277,6 +293,7 @@ class Aggregator:
             grid = self.grids.get(int(start_ms[row]))
             if grid is not None and reason is not Fault.UNKNOWN_SENSOR:
                 grid.rejected[self.registry.sensor_segment[batch.sensor[row]]] += 1
+                grid.changed = True
 
     def _due(self, next_start_ms: int, watermark_ms: int) -> Iterator[int]:
         """Starts of the windows to close now, oldest first. A long gap without readings is skipped and counted."""

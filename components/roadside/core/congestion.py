@@ -46,7 +46,7 @@ class CongestionRules:
     enter_* and leave_* : the state's thresholds; leave lies on the free side of enter
     speed_memory_ms, occupancy_memory_ms : time constants of the smoothing
     occupancy_warmup_ms : observation of a street before its state is told, two signal cycles
-    forget_ms : without vehicles for so long the state of a freeway segment is unknown
+    forget_ms : without vehicles (freeway) or observation (street) for so long the state is unknown
     confirm_ms, clear_ms : how long a state lasts before the alert starts or is cleared
     """
 
@@ -62,6 +62,12 @@ class CongestionRules:
     clear_ms: int = 30_000
 
     def __post_init__(self) -> None:
+        for name in ("speed_memory_ms", "occupancy_memory_ms"):
+            if getattr(self, name) <= 0:
+                raise ConfigurationError(name, getattr(self, name), "must be positive")
+        for name in ("occupancy_warmup_ms", "forget_ms", "confirm_ms", "clear_ms"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(name, getattr(self, name), "must not be negative")
         if not 0 < self.enter_speed_ratio <= self.leave_speed_ratio:
             raise ConfigurationError("leave_speed_ratio", self.leave_speed_ratio, "must be at least enter_speed_ratio")
         if not 0 < self.leave_occupancy <= self.enter_occupancy <= 1:
@@ -135,8 +141,8 @@ class CongestionDetector:
             "pace_sum": np.zeros(count),
             "occupied_ms": np.zeros(count),
             "observed_ms": np.zeros(count),
-            "watched_ms": np.zeros(count, dtype=np.int64),  # observation since the start, undecayed
-            "idle_ms": np.zeros(count, dtype=np.int64),  # since a vehicle passed or stood
+            "watched_ms": np.zeros(count, dtype=np.int64),  # observation since last forgotten, undecayed
+            "idle_ms": np.zeros(count, dtype=np.int64),  # since a vehicle passed or stood; street: since observed
             "state": np.zeros(count, dtype=np.int64),
             "contrary_ms": np.zeros(count, dtype=np.int64),  # how long the state has contradicted the alert
             "alert_since_ms": np.full(count, -1, dtype=np.int64),
@@ -156,14 +162,17 @@ class CongestionDetector:
     def update(self, sums: SegmentSums, end_ms: int, window_ms: int) -> list[CongestionChange]:
         """Take the next window; returns the alerts that start or clear at its end."""
         memory = self.arrays
+        forgotten = memory["idle_ms"] >= self.rules.forget_ms
         self.skip(window_ms)
         stands = standing(sums)
         memory["vehicles"] = memory["vehicles"] + sums.vehicles_with_speed + stands
         memory["pace_sum"] = memory["pace_sum"] + sums.pace_sum + stands * PACE_MS_PER_KM[MIN_PACE_SPEED_DKMH]
         memory["occupied_ms"] = memory["occupied_ms"] + sums.occupied_ms
         memory["observed_ms"] = memory["observed_ms"] + sums.observed_ms
-        memory["watched_ms"] = memory["watched_ms"] + np.where(sums.observed_ms > 0, window_ms, 0)
-        memory["idle_ms"] = np.where((sums.vehicles_with_speed > 0) | stands, 0, memory["idle_ms"])
+        watched_ms = np.where(forgotten, 0, memory["watched_ms"])
+        memory["watched_ms"] = watched_ms + np.where(sums.observed_ms > 0, window_ms, 0)
+        seen = np.where(self._by_speed, (sums.vehicles_with_speed > 0) | stands, sums.observed_ms > 0)
+        memory["idle_ms"] = np.where(seen, 0, memory["idle_ms"])
         memory["state"] = np.where(self._by_speed, self._state_by_speed(), self._state_by_occupancy())
         return self._changes(end_ms, window_ms)
 
@@ -200,7 +209,8 @@ class CongestionDetector:
         was = self.arrays["state"] == State.CONGESTED
         with np.errstate(invalid="ignore"):
             congested = np.where(was, share > self.rules.leave_occupancy, share > self.rules.enter_occupancy)
-        known = ~np.isnan(share) & (self.arrays["watched_ms"] >= self.rules.occupancy_warmup_ms)
+        recent = self.arrays["idle_ms"] < self.rules.forget_ms
+        known = ~np.isnan(share) & recent & (self.arrays["watched_ms"] >= self.rules.occupancy_warmup_ms)
         return np.where(known, np.where(congested, State.CONGESTED, State.FREE), State.UNKNOWN)
 
     def _changes(self, end_ms: int, window_ms: int) -> list[CongestionChange]:
@@ -209,7 +219,7 @@ class CongestionDetector:
         contrary = (memory["state"] == State.CONGESTED) != alerted
         memory["contrary_ms"] = np.where(contrary, memory["contrary_ms"] + window_ms, 0)
         patience = np.where(alerted, self.rules.clear_ms, self.rules.confirm_ms)
-        turned = np.flatnonzero(memory["contrary_ms"] >= patience).tolist()
+        turned = np.flatnonzero(contrary & (memory["contrary_ms"] >= patience)).tolist()
         if not turned:
             return []
         speed, occupancy = self.speed_kmh(), self.occupancy()

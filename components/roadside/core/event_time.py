@@ -3,6 +3,7 @@
 The law: the watermark never goes back. It follows the newest accepted reading by the allowed lateness, and once all
 sensors have been silent for a while it moves on at the pace of the steady clock, so that windows close without data.
 The wall clock only bounds how far ahead a reading may be, since it can step by an hour and must not close a window.
+The bound itself follows what readings and wall clock agree on: a sensor whose clock runs fast cannot lift it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ class EventClock:
     ----------
     allowed_lateness_ms : how far a reading may be behind the newest one and still be on time
     idle_grace_ms : silence of all sensors after which the steady clock takes over
-    max_future_skew_ms : how far a reading may be ahead of both the wall clock and event time
+    max_future_skew_ms : how far a reading may be ahead of both the wall clock and trusted time
     """
 
     allowed_lateness_ms: int
@@ -25,26 +26,36 @@ class EventClock:
     latest_ms: int | None = None
     latest_at_steady_ms: int = 0
     reached_ms: int | None = None
+    trusted_ms: int | None = None  # newest instant that a reading and the wall clock have both passed
+    trusted_at_steady_ms: int = 0
 
     def future_bound_ms(self, wall_ms: int, steady_ms: int) -> int:
         """Newest timestamp to believe.
 
-        Event time counts beside the wall clock, so that a wall clock stepping back locks no healthy sensor out.
+        Trusted time counts beside the wall clock, so that a wall clock stepping back locks no healthy sensor out.
         """
-        if self.latest_ms is None:
-            return wall_ms + self.max_future_skew_ms
-        event_now_ms = self.latest_ms + max(0, steady_ms - self.latest_at_steady_ms)
-        return max(wall_ms, event_now_ms) + self.max_future_skew_ms
+        trusted_ms = self._trusted_now_ms(steady_ms)
+        now_ms = wall_ms if trusted_ms is None else max(wall_ms, trusted_ms)
+        return now_ms + self.max_future_skew_ms
+
+    def trust(self, newest_ms: int, wall_ms: int, steady_ms: int) -> None:
+        """Lift trusted time to what an accepted reading and the wall clock agree on; it runs on by the steady clock."""
+        agreed_ms = min(newest_ms, wall_ms)
+        trusted_ms = self._trusted_now_ms(steady_ms)
+        if trusted_ms is None or agreed_ms > trusted_ms:
+            self.trusted_ms = agreed_ms
+            self.trusted_at_steady_ms = steady_ms
 
     def observe(self, newest_ms: int, steady_ms: int) -> None:
-        """An accepted reading of `newest_ms` has come."""
-        if self.latest_ms is None or newest_ms >= self.latest_ms:
+        """A reading of `newest_ms` has come. One that is not newer breaks no silence: it may be a repetition."""
+        if self.latest_ms is None or newest_ms > self.latest_ms:
             self.latest_ms = newest_ms
             self.latest_at_steady_ms = steady_ms
 
     def rebase(self, steady_ms: int) -> None:
         """A new process has a new steady clock: silence counts from now."""
         self.latest_at_steady_ms = steady_ms
+        self.trusted_at_steady_ms = steady_ms
 
     def watermark_ms(self, steady_ms: int) -> int | None:
         """No reading before it is on time any more. None before the first reading."""
@@ -59,3 +70,6 @@ class EventClock:
     def steady_ms_of(self, watermark_ms: int, latest_ms: int) -> int:
         """When the watermark will reach `watermark_ms` if every sensor stays silent after a reading of `latest_ms`."""
         return self.latest_at_steady_ms + self.idle_grace_ms + watermark_ms + self.allowed_lateness_ms - latest_ms
+
+    def _trusted_now_ms(self, steady_ms: int) -> int | None:
+        return None if self.trusted_ms is None else self.trusted_ms + steady_ms - self.trusted_at_steady_ms

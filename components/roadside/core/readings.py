@@ -111,21 +111,19 @@ def batch_from_measurements(
     speed_kmh, occupancy : float64 [n], km/h and fraction
     has_speed, has_occupancy : bool [n], false where the sensor measured none; a NaN elsewhere is a fault
     """
-    batch = batch_from_integers(
+    return batch_from_integers(
         sensor,
         _whole(timestamp_ms, 1.0),
-        _whole(vehicle_count, 1.0),
+        _whole(np.where(vehicle_count == np.floor(vehicle_count), vehicle_count, np.nan), 1.0),
         np.where(has_speed, _whole(speed_kmh, 10.0), NONE),
         np.where(has_occupancy, _whole(occupancy, 1000.0), NONE),
     )
-    fraction = np.isfinite(vehicle_count) & (vehicle_count != np.floor(vehicle_count))
-    batch.fault[(batch.fault == Fault.NO_FAULT) & fraction] = Fault.BAD_VEHICLE_COUNT
-    return batch
 
 
 def _whole(values: npt.NDArray[np.float64], scale: float) -> IntColumn:
     """Values times scale as the nearest integers; what is no number, or beyond reason, as one that no check passes."""
-    scaled = values * scale
+    with np.errstate(over="ignore"):
+        scaled = values * scale
     usable = np.isfinite(scaled) & (np.abs(scaled) < 2**53)
     # A slightly negative value must not round into the range.
     rounded = np.where(scaled < 0, np.floor(scaled) - 1, np.rint(scaled))

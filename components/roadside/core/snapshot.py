@@ -95,6 +95,7 @@ def _head(aggregator: Aggregator) -> dict[str, Any]:
         "until_ms": aggregator.until_ms,
         "latest_ms": aggregator.clock.latest_ms,
         "watermark_ms": aggregator.clock.reached_ms,
+        "trusted_ms": aggregator.clock.trusted_ms,
         "counters": {name: getattr(counters, name) for name in Counters.__dataclass_fields__ if name != "rejected"},
         "rejected": {str(int(fault)): count for fault, count in counters.rejected.items()},
     }
@@ -105,6 +106,7 @@ def _restore_head(aggregator: Aggregator, head: Mapping[str, Any], arrays: Mappi
     aggregator.until_ms = head["until_ms"]
     aggregator.clock.latest_ms = head["latest_ms"]
     aggregator.clock.reached_ms = head["watermark_ms"]
+    aggregator.clock.trusted_ms = head["trusted_ms"]
     rejected = {Fault(int(fault)): count for fault, count in head["rejected"].items()}
     aggregator.counters = Counters(rejected=rejected, **head["counters"])
     for name in aggregator.detector.arrays:

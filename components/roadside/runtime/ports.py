@@ -31,6 +31,14 @@ class Bus(Protocol):
     def subscribe_cloud(self, topic_filter: str, handler: MessageHandler) -> None:
         """Hand every message from the cloud on `topic_filter` to `handler`, in order."""
 
+    def publish_local(self, topic: str, payload: bytes) -> None:
+        """Hand `payload` to the local subscribers of `topic`. Whether there are any, the nucleus does not tell.
+
+        Raises
+        ------
+        BusUnavailableError, BusRefusedError, BusClosedError
+        """
+
     def publish_cloud(self, topic: str, payload: bytes) -> None:
         """Hand `payload` on towards the cloud, QoS 1. Returning says nothing of its arrival: only an ack does.
 

@@ -176,6 +176,7 @@ class Service:
                     return ExitCode.CONNECTION_LOST
                 wait_ms = min(wake_ms - self._clock.steady_ms(), MAX_WAIT_MS)
                 wake_ms = self._worker.work(self._inbox.take(wait_ms / 1000))
+            self._worker.work(self._inbox.take(0))  # what came before the end is not to be lost
         except BusClosedError as error:
             _log.error("the connection to the nucleus is lost", extra={"reason": str(error)})
             return ExitCode.CONNECTION_LOST

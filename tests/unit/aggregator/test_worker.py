@@ -1,0 +1,166 @@
+"""The worker between two waits, on a pipeline that works."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from aggregator.pipeline import Pipeline
+from aggregator.settings import AggregatorSettings
+from aggregator.worker import (
+    ACKS,
+    COMMANDS,
+    CONFIGURATION,
+    CONNECTION_LOST,
+    READ_RETRY_MS,
+    READINGS,
+    REREAD_MS,
+    AggregatorWorker,
+)
+from roadside.contract.codec import encode_ack
+from roadside.contract.summary import Ack
+from roadside.runtime.clock import ManualClock
+from roadside.runtime.database import StoreError
+from roadside.runtime.ports import BusClosedError, BusUnavailableError
+from roadside.runtime.service import Delivery, ExitCode, Inbox, Service
+from roadside.runtime.store import GatewayStore
+from tests.unit.aggregator.bench import FRAMES, GATEWAY, START_MS, FakeCloud, Reading, frame, settings
+
+
+class StoredConfiguration:
+    """A configuration that can be changed, and that can be out of reach."""
+
+    def __init__(self, configured: AggregatorSettings) -> None:
+        self.tree: dict[str, Any] = msgspec.to_builtins(configured)
+        self.reachable = True
+        self.reads = 0
+
+    def read(self) -> dict[str, Any]:
+        self.reads += 1
+        if not self.reachable:
+            raise BusUnavailableError("the nucleus does not answer")
+        return dict(self.tree)
+
+    def on_change(self, notify: object) -> None:
+        raise NotImplementedError
+
+
+class Bench:
+    def __init__(self, *, reachable: bool = True) -> None:
+        self.clock = ManualClock(START_MS, 1000)
+        self.configuration = StoredConfiguration(settings())
+        self.configuration.reachable = reachable
+        self.store = GatewayStore.open(None, START_MS)
+        self.pipeline = Pipeline(GATEWAY, self.store, FakeCloud(), AggregatorSettings(), steady_ms=1000)
+        self.worker = AggregatorWorker(self.pipeline, self.configuration, self.clock)
+        self.worker.work([])
+
+    def reading(self) -> Delivery:
+        return Delivery(READINGS, FRAMES, frame([Reading(10, self.clock.wall_ms())]))
+
+    @property
+    def accepted(self) -> int:
+        return self.pipeline.statistics(self.clock.wall_ms()).readings_accepted
+
+    @property
+    def rate(self) -> int:
+        return self.pipeline._uplink.settings.publishes_per_second
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_the_configuration_is_read_before_the_first_reading(bench: Bench) -> None:
+    bench.worker.work([bench.reading()])
+    assert bench.accepted == 1
+
+
+def test_a_change_is_read_when_told_and_by_the_timer_when_not(bench: Bench) -> None:
+    bench.configuration.tree["publishesPerSecond"] = "7"
+    bench.worker.work([])
+    assert bench.rate == 20
+    bench.worker.work([Delivery(CONFIGURATION, "", b"")])
+    assert bench.rate == 7
+    bench.configuration.tree["publishesPerSecond"] = 8.0
+    bench.clock.advance(REREAD_MS - 1)
+    bench.worker.work([])
+    assert bench.rate == 7
+    bench.clock.advance(1)
+    bench.worker.work([])
+    assert bench.rate == 8
+
+
+@pytest.mark.parametrize("fault", [{"windowSeconds": 0}, {"windowSecond": 5}, {"segments": "none"}])
+def test_a_configuration_at_fault_changes_nothing(bench: Bench, fault: dict[str, Any]) -> None:
+    bench.configuration.tree |= {"publishesPerSecond": 7} | fault
+    bench.worker.work([Delivery(CONFIGURATION, "", b"")])
+    assert bench.rate == 20
+    bench.worker.work([bench.reading()])
+    assert bench.accepted == 1
+
+
+def test_segments_that_contradict_each_other_change_nothing(bench: Bench) -> None:
+    bench.configuration.tree["publishesPerSecond"] = 7
+    bench.configuration.tree["segments"] = 2 * bench.configuration.tree["segments"]
+    bench.worker.work([Delivery(CONFIGURATION, "", b"")])
+    assert bench.rate == 20
+
+
+def test_a_nucleus_that_does_not_answer_is_asked_again_soon() -> None:
+    bench = Bench(reachable=False)
+    bench.worker.work([bench.reading()])
+    assert bench.accepted == 0
+    assert bench.worker.work([]) <= bench.clock.steady_ms() + READ_RETRY_MS
+    assert bench.configuration.reads == 1
+    bench.configuration.reachable = True
+    bench.clock.advance(READ_RETRY_MS)
+    bench.worker.work([])
+    bench.worker.work([bench.reading()])
+    assert bench.accepted == 1
+
+
+def test_a_lost_connection_is_told_after_what_came_with_it_was_taken(bench: Bench) -> None:
+    with pytest.raises(BusClosedError, match="the nucleus went"):
+        bench.worker.work([Delivery(CONNECTION_LOST, "the nucleus went", b""), bench.reading()])
+    assert bench.accepted == 1
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff" * 500, b'{"command":"reboot"}', b"[" * 100_000])
+def test_what_nobody_knows_does_no_harm(bench: Bench, payload: bytes) -> None:
+    strange = [Delivery(source, "x", payload) for source in (COMMANDS, ACKS, READINGS)]
+    bench.worker.work([*strange, bench.reading()])
+    assert bench.accepted == 1
+
+
+def test_an_acknowledgement_reaches_the_outbox(bench: Bench) -> None:
+    bench.worker.work([bench.reading()])
+    bench.clock.advance(13_000)
+    bench.worker.work([bench.reading()])
+    [header] = bench.store.outbox.headers()
+    bench.worker.work([Delivery(ACKS, "x", encode_ack(Ack(START_MS, stored=(header.sequence,))))])
+    assert bench.store.outbox.headers() == []
+
+
+def test_a_disk_that_fails_while_reporting_or_stopping_ends_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("failed", "reading", "a test says so")
+
+    monkeypatch.setattr(bench.store.outbox, "totals", fail)
+    bench.clock.advance(REREAD_MS)
+    bench.worker.work([])
+    monkeypatch.setattr(bench.store, "transaction", fail)
+    bench.worker.stop()
+
+
+def test_readings_that_wait_when_the_service_ends_are_stored(bench: Bench) -> None:
+    inbox = Inbox()
+    service = Service(bench.worker, inbox, bench.clock)
+    service.stop()
+    inbox.put(bench.reading())
+    assert service.run() is ExitCode.STOPPED
+    renewed = Pipeline(GATEWAY, bench.store, FakeCloud(), settings(), steady_ms=1)
+    assert renewed.statistics(START_MS).readings_accepted == 1

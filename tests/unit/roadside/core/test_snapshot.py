@@ -1,0 +1,77 @@
+"""What a snapshot holds, what it leaves out, and whose it is. Equality with an uninterrupted run is a property test."""
+
+from dataclasses import replace
+
+import pytest
+
+from roadside.core import snapshot
+from roadside.core.aggregator import Aggregator, AggregatorConfig
+from roadside.core.errors import SnapshotError
+from tests.unit.roadside.core.builders import T0_MS, Row, batch_of, registry_of
+
+CONFIG = AggregatorConfig()
+FIRST, SECOND = (f"{snapshot.WINDOW_PREFIX}{T0_MS + ms}" for ms in (0, 10_000))
+
+
+def fed(*rows: Row) -> Aggregator:
+    core = Aggregator(registry_of(2), CONFIG)
+    core.feed(batch_of(rows), T0_MS + 20_000, 0)
+    return core
+
+
+def test_only_the_head_and_changed_windows_are_written() -> None:
+    core = fed(Row(0, T0_MS), Row(0, T0_MS + 10_000))
+    assert set(snapshot.take(core).changed) == {snapshot.HEAD, FIRST, SECOND}
+    assert set(snapshot.take(core).changed) == {snapshot.HEAD}
+    core.feed(batch_of([Row(1, T0_MS + 10_000)]), T0_MS + 20_000, 0)
+    taken = snapshot.take(core)
+    assert set(taken.changed) == {snapshot.HEAD, SECOND}
+    assert taken.windows == {FIRST, SECOND}
+
+
+def test_a_refused_reading_alone_changes_its_window() -> None:
+    core = fed(Row(0, T0_MS))
+    snapshot.take(core)
+    core.feed(batch_of([Row(1, T0_MS, vehicles=-1)]), T0_MS + 20_000, 0)
+    stored = snapshot.take(core).changed
+    assert FIRST in stored
+    restored = snapshot.restore(stored, registry_of(2), CONFIG, 0)
+    assert restored.grids[T0_MS].rejected.tolist() == [1]
+
+
+def test_a_retired_window_is_no_longer_named() -> None:
+    core = fed(Row(0, T0_MS))
+    core.advance(10**9)
+    assert FIRST not in snapshot.take(core).windows
+
+
+@pytest.mark.parametrize(
+    ("registry", "config", "named"),
+    [
+        (registry_of(3), CONFIG, "registry"),
+        (registry_of(2, free_flow_kmh=90.0), CONFIG, "registry"),
+        (registry_of(2), replace(CONFIG, window_ms=20_000), "window_ms"),
+        (registry_of(2), replace(CONFIG, reading_interval_ms=500), "reading_interval_ms"),
+    ],
+)
+def test_a_snapshot_of_another_layout_is_refused_and_says_what_differs(
+    registry: object, config: AggregatorConfig, named: str
+) -> None:
+    stored = snapshot.take(fed(Row(0, T0_MS))).changed
+    with pytest.raises(SnapshotError, match=named):
+        snapshot.restore(stored, registry, config, 0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("missing", [snapshot.HEAD])
+def test_pieces_without_a_head_are_refused(missing: str) -> None:
+    stored = dict(snapshot.take(fed(Row(0, T0_MS))).changed)
+    del stored[missing]
+    with pytest.raises(SnapshotError):
+        snapshot.restore(stored, registry_of(2), CONFIG, 0)
+
+
+def test_a_new_process_counts_silence_from_its_own_start() -> None:
+    core = snapshot.restore(snapshot.take(fed(Row(0, T0_MS + 5_000))).changed, registry_of(2), CONFIG, 777_000)
+    assert core.wake_at_steady_ms() == 777_000 + 9_000
+    assert not core.advance(777_000 + 8_999)
+    assert core.advance(777_000 + 9_000)
