@@ -157,7 +157,7 @@ class Oracle:
         weight = np.where(rows.speed_dkmh == NO_SPEED, 0, rows.vehicle_count)
         vehicles = np.repeat(rows.speed_dkmh, weight)
         paces = np.floor(36_000_000 / np.maximum(rows.speed_dkmh, SLOWEST_DKMH) + 0.5).astype(np.int64)
-        occupied = np.rint(rows.occupancy_permille * self.reading_interval_ms / 1000).astype(np.int64)
+        occupied = np.floor(rows.occupancy_permille * self.reading_interval_ms / 1000 + 0.5).astype(np.int64)
         sensors = total(_first_of_each(rows.sensor, window))
         moving = total(weight)
         bounds = np.concatenate([[0], np.cumsum(moving)]).tolist()
