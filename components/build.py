@@ -27,6 +27,7 @@ SUITE: Final = "suite"
 # The layers of `roadside` that each component carries. The suite is a meta-component and carries nothing.
 LAYERS: Final[dict[str, tuple[str, ...]]] = {
     "aggregator": ("contract", "core", "runtime"),
+    "sensor_ingest": ("contract", "runtime"),
     SUITE: (),
 }
 

@@ -1,0 +1,1 @@
+"""Ways in for readings, one a module behind the one Protocol of `port`."""
