@@ -5,6 +5,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,7 @@ from simulator.feed import CityFeed
 from simulator.fleet import Fleet
 from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import register_devices
+from simulator.local_cloud.errors import LocalCloudError
 from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
 from simulator.options import Break, Chaos, RunOptions
 from simulator.oracle import AlertTruth, Oracle, SegmentFacts, SegmentTruth
@@ -34,6 +36,7 @@ from simulator.verification import Verdict, stored_windows, verify
 
 READING_INTERVAL_MS: Final = 1000
 SETTLE_TIMEOUT_S: Final = 60.0
+PROCESSOR_LANES: Final = 2
 ANSWER_S: Final = 3.0  # for what closes last to reach the table
 
 
@@ -50,6 +53,8 @@ def run(options: RunOptions, console: Console) -> Report:
     with LocalCloud(LocalCloudSettings(auth=options.auth, run_dir=work_dir / "cloud")) as cloud:
         with _step(console, "deploy the assembly to the local cloud"):
             outputs = deploy_assembly(cloud, assembly, [STACK])[STACK]
+        with _step(console, "see that the processor answers"):
+            _smoke_test(cloud, outputs["ProcessorFunction"])
         with _step(console, "register the gateways"):
             names = [gateway.gateway_id for gateway in city.gateways]
             identities = register_devices(cloud, names, outputs["GatewayPolicy"])
@@ -173,6 +178,21 @@ def _break_one(table: Any, how: Break) -> None:
     fields = {name: getattr(window, name) for name in window.__dataclass_fields__}
     damaged = type(window)(**{**fields, "segments": tuple(segments)})
     table.put_item(Item={**item, "b": Binary(encode_window(damaged))})
+
+
+def _smoke_test(cloud: LocalCloud, function: str) -> None:
+    """Give the processor an empty batch on as many lanes as its stream has, as one does after a deployment.
+
+    It fails here and by name if code or settings are broken; and a city's functions are warm, so the run's are.
+    """
+    client = cloud.client("lambda")
+    with ThreadPoolExecutor(PROCESSOR_LANES) as pool:
+        answers = list(
+            pool.map(lambda _: client.invoke(FunctionName=function, Payload=b'{"Records": []}'), range(PROCESSOR_LANES))
+        )
+    for answer in answers:
+        if "FunctionError" in answer:
+            raise LocalCloudError(f"{function} fails at an empty batch: {answer['Payload'].read().decode()[:2000]}")
 
 
 def _oracle(options: RunOptions, city: City) -> Oracle:

@@ -83,7 +83,7 @@ class Processor:
         total = Outcome()
         for outcome in outcomes:
             total.add(outcome)
-        self._current.begin_batch()
+        self._current.begin_batch(len(total.windows))
         for number, window in total.windows:
             try:
                 total.states_written += self._current.update(window)

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from cloud.functions.processor.logic import SegmentState, WindowRecord, is_news
 
+_CALM_BATCH: Final = 20  # windows
 _MAX_REMEMBERED: Final = 100_000  # states; about 50 MB
 
 
@@ -29,8 +30,9 @@ class CurrentStates:
     Parameters
     ----------
     refresh_ms : age at which an unchanged state is written again
-    reads_per_batch : gateways of one batch that may be read again. After a cold start every gateway is new, and
-        bringing all of them up at once would hold back the windows behind them; the rest follow with their next ones.
+    reads_per_batch : gateways of one batch that may be read again, one of a batch so full that others wait behind
+        it. After a cold start every gateway is new, and bringing all of them up at once would hold back the windows
+        that follow; the rest come up with their next messages.
     """
 
     def __init__(self, table: SegmentTable, refresh_ms: int, reads_per_batch: int) -> None:
@@ -42,9 +44,9 @@ class CurrentStates:
         self._latest_ms: dict[str, int] = {}  # gateway: start of its latest window
         self._reads_left = reads_per_batch
 
-    def begin_batch(self) -> None:
-        """Allow as many gateways to be read again as a batch can afford."""
-        self._reads_left = self._reads_per_batch
+    def begin_batch(self, windows: int) -> None:
+        """Allow as many gateways to be read again as a batch of so many windows can afford."""
+        self._reads_left = self._reads_per_batch if windows <= _CALM_BATCH else 1
 
     def update(self, record: WindowRecord) -> int:
         """Bring the table up to the window; the number of states written. Raises what the table raises.

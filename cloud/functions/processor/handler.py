@@ -16,7 +16,7 @@ from cloud.functions.shared.acks import AckPublisher
 from cloud.functions.shared.aws import CLIENT_CONFIG
 from cloud.functions.shared.parking import Parking
 
-READS_PER_BATCH = 5  # about a tenth of a second
+READS_PER_BATCH = 5  # a tenth of a second
 
 logger = Logger(service="processor")
 metrics = Metrics(namespace="Roadside", service="processor")

@@ -31,7 +31,7 @@ HOOKS = (
     Hook("ministack.core.responses", "request_scope", "(account_id: str, region: str)"),
 )
 
-CONCURRENCY = 2  # per function; each concurrent invocation is one more warm process on the developer's machine
+CONCURRENCY = 1  # per function; each more is one more process on the developer's few cores
 DEFAULT_RETRIES = 2
 DEFAULT_AGE_LIMIT_S = 6 * 3600
 RETRY_DELAY_S = 1.0  # AWS waits one minute, then two: too long for a test run

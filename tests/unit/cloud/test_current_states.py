@@ -93,8 +93,19 @@ def test_gateways_beyond_a_batch_s_reads_follow_with_their_next_windows() -> Non
     first, second = (make_window(1, gateway=name, first_segment=number) for name, number in (("a", 0), ("b", 10)))
     assert [current.update(record(window)) for window in (first, second)] == [2, 0]
 
-    current.begin_batch()
+    current.begin_batch(1)
     assert current.update(record(make_window(2, gateway="b", first_segment=10))) == 2
+
+
+def test_full_batch_brings_up_one_gateway_and_leaves_the_others_to_a_calm_one() -> None:
+    table = Table()
+    current = CurrentStates(table, REFRESH_MS, reads_per_batch=5)
+    names = [(name, 10 * place) for place, name in enumerate("abc")]
+    current.begin_batch(200)
+    assert [current.update(record(make_window(1, gateway=g, first_segment=n))) for g, n in names] == [2, 0, 0]
+
+    current.begin_batch(3)
+    assert [current.update(record(make_window(2, gateway=g, first_segment=n))) for g, n in names] == [0, 2, 2]
 
 
 def test_correction_of_the_current_window_updates_it() -> None:
