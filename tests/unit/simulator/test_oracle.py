@@ -116,7 +116,7 @@ def test_windows_equal_a_dictionary_kept_by_a_plain_loop(window_ms: int, interva
         assert truth.speed_sum == sum(speeds)
         assert truth.speed_square_sum == sum(speed**2 for speed in speeds)
         assert truth.pace_sum == sum(int(Fraction(36_000_000, max(s, 30)) + Fraction(1, 2)) for s in speeds)
-        assert truth.occupied_ms == sum(round(Fraction(row[4] * interval_ms, 1000)) for row in members)
+        assert truth.occupied_ms == sum(int(Fraction(row[4] * interval_ms, 1000) + Fraction(1, 2)) for row in members)
         assert truth.observed_ms == len(members) * interval_ms
         assert (truth.speed_min, truth.speed_max) == (speeds[0], speeds[-1])
         assert truth.p15_kmh == speeds[15 * (len(speeds) - 1) // 100] / 10
