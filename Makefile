@@ -95,7 +95,7 @@ $(VENV_READY): $(VENV)
 	@$(UV) pip sync --python .venv/bin/python --require-hashes requirements.lock
 	@$(UV) pip install --python .venv/bin/python --no-deps --no-build-isolation --editable .
 	@# A gateway's process that compiles its imports takes 15 MB more.
-	@cd .venv/lib/python*/site-packages && ../../../bin/python -m compileall -q -j 2 awscrt awsiot google msgspec numpy >/dev/null || true
+	@cd .venv/lib/python*/site-packages && ../../../bin/python -m compileall -q -j 2 awscrt awsiot google msgspec numpy
 	@touch $@
 
 $(CLOUD_READY): $(VENV)
@@ -103,7 +103,7 @@ $(CLOUD_READY): $(VENV)
 	@$(PYTHON) -m venv --clear --without-pip .venv-cloud
 	@$(UV) pip sync --python .venv-cloud/bin/python --require-hashes simulator/local_cloud/requirements.lock
 	@# Lambda workers start in half the time with bytecode.
-	@.venv-cloud/bin/python -m compileall -q .venv-cloud/lib >/dev/null || true  # some files are for other Pythons
+	@.venv-cloud/bin/python -m compileall -q .venv-cloud/lib
 	@touch $@
 
 # Knows by itself whether there is anything to do.

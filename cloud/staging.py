@@ -24,6 +24,8 @@ class StagedCode:
 def stage(function: str, into: Path = paths.LAMBDA_CODE) -> StagedCode:
     """Copy what `function` may import into a folder named after the sources' hash, once per hash.
 
+    What was staged of other sources goes: an assembly holds its own copy of the code.
+
     Raises
     ------
     FileNotFoundError
@@ -40,6 +42,9 @@ def stage(function: str, into: Path = paths.LAMBDA_CODE) -> StagedCode:
     folder = into / f"{function}-{source_hash[:16]}"
     if not folder.is_dir():
         _copy(sources, folder)
+    for stale in into.glob(f"{function}-*"):
+        if stale != folder:
+            shutil.rmtree(stale)
     return StagedCode(folder, source_hash)
 
 

@@ -47,6 +47,16 @@ def test_same_sources_are_staged_once_and_alike(tmp_path: Path) -> None:
     assert len(list((tmp_path / "a").iterdir())) == 1
 
 
+def test_what_was_staged_of_older_sources_goes_and_other_functions_stay(tmp_path: Path) -> None:
+    stale = tmp_path / f"processor-{'0' * 16}" / "cloud"
+    stale.mkdir(parents=True)
+    other = staging.stage("alerts", tmp_path).folder
+
+    present = staging.stage("processor", tmp_path).folder
+
+    assert set(tmp_path.iterdir()) == {present, other}
+
+
 def test_unknown_function_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="rollups"):
         staging.stage("rollups", tmp_path)
