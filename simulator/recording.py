@@ -16,7 +16,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 
-from aggregator.settings import SegmentSettings
+from roadside.runtime.segments import SegmentSettings
 
 SENSOR_COLUMNS: Final = ("sensor_id", "edge_id", "lane", "road_class", "road", "speed_limit_kmh")
 READING_COLUMNS: Final = ("sensor_id", "timestamp", "vehicle_count", "occupancy_pct")

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from roadside.core.aggregator import AggregatorConfig
 from roadside.core.registry import Registry, RoadClass, Segment
+from roadside.runtime.segments import SegmentSettings
 from roadside.runtime.uplink import MAX_PUBLISHES_PER_SECOND, UplinkSettings
 
 WindowSeconds = Annotated[int, Meta(ge=1, le=3600)]
@@ -18,18 +19,6 @@ MAX_SLOTS = 3600  # of a window; a grid takes 10 bytes a slot and sensor
 CORRECTION_DELAY_MS = 5000  # late readings of a window rarely come alone
 MIN_IDLE_GRACE_MS = 5000  # a busy machine is no silent city
 Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
-
-
-class SegmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """One segment and its sensors, which carry consecutive city-wide numbers."""
-
-    id: Annotated[str, Meta(min_length=1, max_length=128)]
-    number: Annotated[int, Meta(ge=0, lt=2**32)]
-    road_class: Literal["freeway", "ramp", "arterial"]
-    free_flow_kmh: Annotated[float, Meta(gt=0, le=200)]
-    lanes: Annotated[int, Meta(ge=1, le=20)]
-    first_sensor_number: Annotated[int, Meta(ge=0, lt=2**32)]
-    sensors: list[Annotated[str, Meta(min_length=1, max_length=128)]]
 
 
 class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):

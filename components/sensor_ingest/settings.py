@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
+from roadside.runtime.segments import SegmentSettings
 from sensor_ingest.batcher import MAX_FRAME_READINGS
 from sensor_ingest.mapping import Mapper, MappingRules, OccupancyUnit, SpeedUnit, TimestampUnit
 from sensor_ingest.presets import PRESETS
@@ -130,13 +131,6 @@ class MqttSettings(AdapterSettings, frozen=True, kw_only=True, forbid_unknown_fi
     tls: TlsSettings | None = None
 
 
-class SegmentSensors(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A segment of the Aggregator's configuration, of which only the sensors matter here."""
-
-    first_sensor_number: SensorNumber
-    sensors: list[Annotated[str, Meta(min_length=1)]]
-
-
 class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """The whole configuration. Defaults stand in the recipe as well; a test holds the two together."""
 
@@ -146,7 +140,7 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_message_bytes: Annotated[int, Meta(ge=256, le=1_048_576)] = 65_536
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     sensors: dict[str, SensorNumber] = {}
-    segments: list[dict[str, Any]] = []  # the Aggregator's, and what else it has in there is its own affair
+    segments: list[SegmentSettings] = []  # the Aggregator's
     mappings: list[MappingSettings] = []
     udp: list[UdpSettings] = []
     tcp: list[TcpSettings] = []
@@ -167,8 +161,7 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """City-wide number by sensor id, of `segments` and of `sensors`, which may add vendors' names for the same."""
         numbers = dict(self.sensors)
         for segment in self.segments:
-            known = _segment(segment)
-            numbers |= {each: known.first_sensor_number + place for place, each in enumerate(known.sensors)}
+            numbers |= segment.sensor_numbers()
         return numbers
 
     def mappers(self) -> dict[str, Mapper]:
@@ -204,19 +197,10 @@ class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def _sensor_faults(self) -> Iterator[str]:
         seen = dict(self.sensors)
-        for place, segment in enumerate(self.segments):
-            try:
-                known = _segment(segment)
-            except msgspec.ValidationError as error:
-                yield f"segments[{place}]: {error}"
-                continue
-            for number, sensor in enumerate(known.sensors, known.first_sensor_number):
+        for segment in self.segments:
+            for sensor, number in segment.sensor_numbers():
                 if seen.setdefault(sensor, number) != number:
                     yield f"sensor {sensor!r} has the numbers {seen[sensor]} and {number}; one sensor has one number"
-
-
-def _segment(segment: dict[str, Any]) -> SegmentSensors:
-    return msgspec.convert(segment, SegmentSensors, strict=False)
 
 
 def _rules(mapping: str, own: dict[str, MappingSettings]) -> MappingRules:

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from aggregator.pipeline import Pipeline
-from aggregator.settings import AggregatorSettings, SegmentSettings
+from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
 from roadside.contract.codec import decode_window, encode_ack, encode_frame
 from roadside.contract.events import CongestionEvent, decode_event
 from roadside.contract.summary import Ack, ReadingFrame, SegmentSummary, WindowSummary
 from roadside.runtime.ports import BusUnavailableError
+from roadside.runtime.segments import SegmentSettings
 from roadside.runtime.store import GatewayStore
 
 GATEWAY = "gw-1"

@@ -37,7 +37,7 @@ def test_sensor_numbers_come_from_the_aggregators_segments_and_from_other_names_
 def test_values_come_as_strings_and_floats_too() -> None:
     tree = {
         "beatMs": "100",
-        "segments": [{"firstSensorNumber": "40", "sensors": ["a"], "lanes": "2"}],
+        "segments": [SEGMENT | {"firstSensorNumber": "40", "sensors": ["a"], "lanes": "2"}],
         "udp": [{"name": "u", "port": 5000.0}],
         "mqtt": [{"name": "m", "topics": ["t/#"], "tls": "null", "sensorIdLevel": "2"}],
     }
@@ -62,18 +62,20 @@ def test_every_fault_of_values_is_told_at_once() -> None:
                 {"name": "n", "topics": ["t"], "tls": {"caFile": "/a", "keyFile": "/k"}},
             ],
             "mappings": [{"name": "x", "occupancyUnit": "promille"}],
+            "segments": [SEGMENT, {"sensors": ["x"]}],
             "filez": [],
         }
     )
     for field in ("beatMs", "frameReadings", "udp[0].name", "udp[0].port", "http[0].path", "mqtt[0].topics",
-                  "mqtt[1].tls", "mappings[0].occupancyUnit", "did you mean 'files'"):  # fmt: skip
+                  "mqtt[1].tls", "mappings[0].occupancyUnit", "segments[1].roadClass",
+                   "did you mean 'files'"):  # fmt: skip
         assert field in told
 
 
 def test_every_contradiction_is_told_at_once() -> None:
     told = faults(
         {
-            "segments": [SEGMENT, {"sensors": ["x"]}],
+            "segments": [SEGMENT],
             "sensors": {"s40": 1},
             "mappings": [{"name": "mine", "timeZone": "Mars/Olympus"}, {"name": "pems"}],
             "udp": [{"name": "one", "port": 1, "mapping": "mine"}, {"name": "two", "port": 1, "mapping": "yours"}],
@@ -81,5 +83,5 @@ def test_every_contradiction_is_told_at_once() -> None:
         }
     )
     for part in ("'one' stands for 2 adapters", "'pems' stands for 2 mappings", "no mapping 'yours'", "Mars/Olympus",
-                 "sensor 's40' has the numbers 1 and 40", "segments[1]"):  # fmt: skip
+                 "sensor 's40' has the numbers 1 and 40"):  # fmt: skip
         assert part in told

@@ -1,0 +1,28 @@
+"""The segments of a gateway as they stand in configurations: one form for every component that needs them.
+
+So an operator pastes the same list everywhere, and a fault in it is told in the same words.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class SegmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """One segment and its sensors, which carry consecutive city-wide numbers."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=128)]
+    number: Annotated[int, Meta(ge=0, lt=2**32)]
+    road_class: Literal["freeway", "ramp", "arterial"]
+    free_flow_kmh: Annotated[float, Meta(gt=0, le=200)]
+    lanes: Annotated[int, Meta(ge=1, le=20)]
+    first_sensor_number: Annotated[int, Meta(ge=0, lt=2**32)]
+    sensors: list[Annotated[str, Meta(min_length=1, max_length=128)]]
+
+    def sensor_numbers(self) -> Iterator[tuple[str, int]]:
+        """Each sensor's id and its city-wide number."""
+        return zip(
+            self.sensors, range(self.first_sensor_number, self.first_sensor_number + len(self.sensors)), strict=True
+        )
