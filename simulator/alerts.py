@@ -5,21 +5,28 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, get_args
 
+from roadside.contract.events import CongestionKind
 from simulator.oracle import AlertTruth
 
 Key = tuple[int, bool, int]  # segment number, started, occurred_ms
 
+CONGESTION: Final = get_args(CongestionKind)  # the kinds that the oracle foretells
+
 
 @dataclass(slots=True)
 class AlertVerdict:
-    """Expected and delivered alerts, without those of gateways whose process was killed (they are counted apart)."""
+    """Expected and delivered congestion alerts, without those of gateways whose process was killed.
+
+    Those are counted apart, and so are the events of other kinds, of which the oracle says nothing.
+    """
 
     expected: int = 0
     delivered: int = 0
     repeated: int = 0
     of_killed_gateways: int = 0
+    others: dict[str, int] = field(default_factory=dict)  # by kind
     missing: list[Key] = field(default_factory=list)
     unexpected: list[Key] = field(default_factory=list)
 
@@ -43,8 +50,9 @@ class QueueReader:
 
     @property
     def count(self) -> int:
+        """Congestion events so far; others are not waited for."""
         with self._lock:
-            return len(self._events)
+            return sum(event["kind"] in CONGESTION for event in self._events.values())
 
     @property
     def repeated(self) -> int:
@@ -80,12 +88,13 @@ def verify_alerts(
     killed_segments: set[int],
     repeated: int,
 ) -> AlertVerdict:
-    """Compare by segment, kind and time; windows after `until_ms`, when no sensor measured, are left out."""
+    """Compare congestion by segment, kind and time; windows after `until_ms`, when no sensor measured, are left out."""
+    events = list(delivered)
     should = {(alert.segment_number, alert.started, alert.occurred_ms) for alert in expected}
     did = {
         (event["segment_number"], event["kind"] == "CongestionStarted", event["occurred_ms"])
-        for event in delivered
-        if event["occurred_ms"] <= until_ms
+        for event in events
+        if event["kind"] in CONGESTION and event["occurred_ms"] <= until_ms
     }
     of_killed = {key for key in should | did if key[0] in killed_segments}
     should -= of_killed
@@ -95,6 +104,7 @@ def verify_alerts(
         delivered=len(did),
         repeated=repeated,
         of_killed_gateways=len(of_killed),
+        others=dict(Counter(event["kind"] for event in events if event["kind"] not in CONGESTION)),
         missing=sorted(should - did),
         unexpected=sorted(did - should),
     )

@@ -20,7 +20,7 @@ from aggregator.pipeline import Pipeline, PipelineStatistics
 from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
 from roadside.contract.codec import decode_window, encode_ack, encode_frame
-from roadside.contract.events import CongestionEvent, decode_event
+from roadside.contract.events import CongestionEvent, Event, decode_event
 from roadside.contract.summary import Ack, CongestionState, ReadingFrame, SegmentSummary, WindowSummary
 from roadside.runtime.store import GatewayStore
 from simulator.recording import RecordedGateway, RecordedReading, Recording, iso
@@ -41,7 +41,7 @@ class Collected:
     """What the cloud would hold: the last edition of every window, and all events."""
 
     windows: dict[tuple[int, int], WindowSummary] = field(default_factory=dict)  # by first segment number and start
-    events: dict[str, CongestionEvent] = field(default_factory=dict)
+    events: dict[str, Event] = field(default_factory=dict)
     messages: int = 0
     message_bytes: int = 0
 
@@ -269,8 +269,9 @@ def _window_cells(window: WindowSummary, segment: SegmentSummary, speed: str | f
     )
 
 
-def _event_rows(events: Iterable[CongestionEvent]) -> Iterable[Row]:
-    ordered = sorted(events, key=lambda event: (event.occurred_ms, event.segment_number, event.kind))
+def _event_rows(events: Iterable[Event]) -> Iterable[Row]:
+    congestion = [event for event in events if isinstance(event, CongestionEvent)]
+    ordered = sorted(congestion, key=lambda event: (event.occurred_ms, event.segment_number, event.kind))
     ends = {(e.segment_number, e.started_ms): e.occurred_ms for e in ordered if e.kind == "CongestionCleared"}
     for event in ordered:
         if event.kind == "CongestionStarted":

@@ -248,6 +248,7 @@ def _report(
         "events_delivered": alerts.delivered,
         "events_repeated": alerts.repeated,
         "events_of_killed_gateways": alerts.of_killed_gateways,
+        "events_of_other_kinds": alerts.others,
         "messages_published": meter.messages,
         "bytes_published": meter.message_bytes,
         "raw_messages": feed.raw_messages,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from roadside.contract.codec import encode_ack, encode_frame, encode_window
-from roadside.contract.events import CongestionEvent, encode_event
+from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, encode_event
 from roadside.contract.summary import (
     Ack,
     CongestionState,
@@ -20,7 +20,7 @@ from roadside.contract.summary import (
     WindowSummary,
 )
 
-Message = WindowSummary | Ack | ReadingFrame | CongestionEvent
+Message = WindowSummary | Ack | ReadingFrame | Event
 
 VERSION: Final = "v0.1"
 FOLDER: Final = Path(__file__).parent / VERSION
@@ -117,7 +117,36 @@ STARTED: Final = CongestionEvent(
     occupancy=0.412,
     congestion_level=79,
 )
-EVENTS: Final = {
+INCIDENT: Final = IncidentEvent(
+    kind="IncidentDetected",
+    gateway="gw-0042",
+    epoch_ms=1_790_000_000_123,
+    sequence=86_500,
+    segment_id="seg-1017",
+    segment_number=1017,
+    downstream_segment_number=1018,
+    occurred_ms=1_790_000_700_000,
+    started_ms=1_790_000_700_000,
+    average_speed_kmh=31.7,
+    downstream_speed_kmh=94.2,
+    occupancy=0.287,
+    score=3.62,
+)
+FAULT: Final = SensorEvent(
+    kind="SensorFault",
+    gateway="gw-0042",
+    epoch_ms=1_790_000_000_123,
+    sequence=86_502,
+    sensor_id="a7-k12-2",
+    sensor_number=4711,
+    segment_id="seg-1017",
+    segment_number=1017,
+    fault="undercount",
+    occurred_ms=1_790_003_600_000,
+    started_ms=1_790_003_600_000,
+    effective_ms=1_790_003_600_000,
+)
+EVENTS: Final[dict[str, Event]] = {
     "event-started": STARTED,
     "event-cleared": dataclasses.replace(
         STARTED,
@@ -127,6 +156,27 @@ EVENTS: Final = {
         average_speed_kmh=None,
         occupancy=0,
         congestion_level=None,
+    ),
+    "event-incident-detected": INCIDENT,
+    "event-incident-cleared": dataclasses.replace(
+        INCIDENT,
+        kind="IncidentCleared",
+        sequence=86_501,
+        downstream_segment_number=None,
+        occurred_ms=1_790_002_100_000,
+        average_speed_kmh=None,
+        downstream_speed_kmh=None,
+        occupancy=None,
+        score=None,
+    ),
+    "event-sensor-fault": FAULT,
+    "event-sensor-recovered": dataclasses.replace(
+        FAULT,
+        kind="SensorRecovered",
+        sequence=86_503,
+        fault="stuck_on",
+        occurred_ms=1_790_007_200_000,
+        effective_ms=1_790_007_210_000,
     ),
 }
 

@@ -7,6 +7,7 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from typing import Any, Final, get_args
 
 import numpy as np
 import pytest
@@ -23,7 +24,18 @@ from roadside.contract.codec import (
     encode_window,
 )
 from roadside.contract.errors import DecodeError
-from roadside.contract.events import CongestionEvent, decode_event, encode_event
+from roadside.contract.events import (
+    CongestionEvent,
+    CongestionKind,
+    Event,
+    IncidentEvent,
+    IncidentKind,
+    SensorEvent,
+    SensorFaultName,
+    SensorKind,
+    decode_event,
+    encode_event,
+)
 from roadside.contract.sketch_bins import MAX_SPEED_DKMH, bin_of, pace_ms_per_km
 from roadside.contract.summary import (
     MAX_INTEGER,
@@ -188,24 +200,50 @@ def test_frame_comes_back(data: st.DataObject, count: int, base_ms: int, source:
 
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
-events = st.builds(
-    CongestionEvent,
-    kind=st.sampled_from(["CongestionStarted", "CongestionCleared"]),
-    gateway=names,
-    epoch_ms=instants,
-    sequence=instants,
-    segment_id=names,
-    segment_number=st.integers(0, MAX_UINT32),
-    occurred_ms=instants,
-    started_ms=instants,
-    average_speed_kmh=st.none() | st.floats(0, 255),
-    occupancy=st.none() | st.floats(0, 1),
-    congestion_level=st.none() | st.integers(0, 100),
+place: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "gateway": names,
+    "epoch_ms": instants,
+    "sequence": instants,
+    "segment_id": names,
+    "segment_number": st.integers(0, MAX_UINT32),
+    "occurred_ms": instants,
+    "started_ms": instants,
+}
+speeds_kmh = st.none() | st.floats(0, 255)
+shares = st.none() | st.floats(0, 1)
+events = st.one_of(
+    st.builds(
+        CongestionEvent,
+        kind=st.sampled_from(get_args(CongestionKind)),
+        average_speed_kmh=speeds_kmh,
+        occupancy=shares,
+        congestion_level=st.none() | st.integers(0, 100),
+        **place,
+    ),
+    st.builds(
+        IncidentEvent,
+        kind=st.sampled_from(get_args(IncidentKind)),
+        downstream_segment_number=st.none() | st.integers(0, MAX_UINT32),
+        average_speed_kmh=speeds_kmh,
+        downstream_speed_kmh=speeds_kmh,
+        occupancy=shares,
+        score=st.none() | st.floats(0, 1000),
+        **place,
+    ),
+    st.builds(
+        SensorEvent,
+        kind=st.sampled_from(get_args(SensorKind)),
+        sensor_id=names,
+        sensor_number=st.integers(0, MAX_UINT32),
+        fault=st.sampled_from(get_args(SensorFaultName)),
+        effective_ms=instants,
+        **place,
+    ),
 )
 
 
 @given(events)
-def test_event_comes_back(event: CongestionEvent) -> None:
+def test_event_comes_back(event: Event) -> None:
     assert decode_event(encode_event(event)) == event
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from cloud.functions.shared.envelope import Envelope, MessageId, PoisonError, open_envelope
 from roadside.contract.errors import ContractError
-from roadside.contract.events import CongestionEvent, decode_event, encode_event
+from roadside.contract.events import Event, decode_event, encode_event
 
 _MAX_UINT64: Final = (1 << 64) - 1  # what an ack can name
 
@@ -16,7 +16,7 @@ class EventRecord:
     """A message that is an event."""
 
     envelope: Envelope
-    event: CongestionEvent
+    event: Event
 
     @property
     def message_id(self) -> MessageId:

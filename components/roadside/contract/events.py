@@ -1,7 +1,8 @@
 """Events: what must reach people and systems at once, as JSON that any of them can read.
 
 An event carries its place in the gateway's outgoing messages (epoch and sequence), so its id is the same however
-often it is sent, and the cloud's acknowledgement covers it like a window.
+often it is sent, and the cloud's acknowledgement covers it like a window. Its kind tells which fields it has; a field
+of one name means the same in every kind.
 """
 
 import json
@@ -14,12 +15,28 @@ from roadside.contract.summary import MAX_INTEGER, MAX_UINT32
 
 SCHEMA: Final = 1
 CongestionKind = Literal["CongestionStarted", "CongestionCleared"]
+IncidentKind = Literal["IncidentDetected", "IncidentCleared"]
+SensorKind = Literal["SensorFault", "SensorRecovered"]
+SensorFaultName = Literal["silent", "dead", "stuck_on", "constant", "chatter", "occupancy_scale", "undercount"]
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")  # JSON can escape half a character, UTF-8 cannot hold it
 
 
+class _Numbered:
+    """What every event has."""
+
+    __slots__ = ()
+    gateway: str
+    epoch_ms: int
+    sequence: int
+
+    @property
+    def event_id(self) -> str:
+        return f"{self.gateway}:{self.epoch_ms}:{self.sequence}"
+
+
 @dataclass(frozen=True, slots=True)
-class CongestionEvent:
+class CongestionEvent(_Numbered):
     """A segment became congested, or flows again.
 
     Parameters
@@ -46,56 +63,109 @@ class CongestionEvent:
     occupancy: float | None
     congestion_level: int | None
 
-    @property
-    def event_id(self) -> str:
-        return f"{self.gateway}:{self.epoch_ms}:{self.sequence}"
+    def __post_init__(self) -> None:
+        _check(self, get_args(CongestionKind))
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentEvent(_Numbered):
+    """Something blocks the road below a segment, or no longer does. Fields as in CongestionEvent, and these.
+
+    Parameters
+    ----------
+    downstream_segment_number : the next segment, with which it was compared; None where it was judged alone
+    downstream_speed_kmh : that segment's speed, smoothed likewise
+    score : evidence when the event occurred, in the detector's own measure
+    """
+
+    kind: IncidentKind
+    gateway: str
+    epoch_ms: int
+    sequence: int
+    segment_id: str
+    segment_number: int
+    downstream_segment_number: int | None
+    occurred_ms: int
+    started_ms: int
+    average_speed_kmh: float | None
+    downstream_speed_kmh: float | None
+    occupancy: float | None
+    score: float | None
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(CongestionKind):
-            raise DecodeError("kind", self.kind, f"must be one of {', '.join(get_args(CongestionKind))}")
-        for field in ("gateway", "segment_id"):
-            value = getattr(self, field)
-            if not isinstance(value, str) or not value or _SURROGATE.search(value):
-                raise DecodeError(field, value, "must be a text in Unicode that is not empty")
-        for field, most in _INTEGERS.items():
-            value = getattr(self, field)
-            if type(value) is not int or not 0 <= value <= most:
-                raise DecodeError(field, value, f"must be an integer from 0 to {most}")
-        for field, (kinds, most) in _MEASURES.items():
-            value = getattr(self, field)
-            if value is not None and (type(value) not in kinds or not 0 <= value <= most):
-                number = "a number" if float in kinds else "an integer"
-                raise DecodeError(field, value, f"must be null or {number} from 0 to {most}")
+        _check(self, get_args(IncidentKind))
 
 
+@dataclass(frozen=True, slots=True)
+class SensorEvent(_Numbered):
+    """A sensor is not to be believed, or is again. Fields as in CongestionEvent, and these.
+
+    Parameters
+    ----------
+    sensor_id, sensor_number : which
+    fault : what is wrong, or was
+    effective_ms : start of the first window whose sums leave the sensor out, or count it again
+    """
+
+    kind: SensorKind
+    gateway: str
+    epoch_ms: int
+    sequence: int
+    sensor_id: str
+    sensor_number: int
+    segment_id: str
+    segment_number: int
+    fault: SensorFaultName
+    occurred_ms: int
+    started_ms: int
+    effective_ms: int
+
+    def __post_init__(self) -> None:
+        _check(self, get_args(SensorKind))
+
+
+Event = CongestionEvent | IncidentEvent | SensorEvent
+EventKind = CongestionKind | IncidentKind | SensorKind
+
+_TYPES: Final[dict[str, type[Event]]] = {
+    **dict.fromkeys(get_args(CongestionKind), CongestionEvent),
+    **dict.fromkeys(get_args(IncidentKind), IncidentEvent),
+    **dict.fromkeys(get_args(SensorKind), SensorEvent),
+}
+_TEXTS: Final = ("gateway", "sensor_id", "segment_id")
 _INTEGERS: Final = {
     "epoch_ms": MAX_INTEGER,
     "sequence": MAX_INTEGER,
+    "sensor_number": MAX_UINT32,
     "segment_number": MAX_UINT32,
     "occurred_ms": MAX_INTEGER,
     "started_ms": MAX_INTEGER,
+    "effective_ms": MAX_INTEGER,
 }
 # A comparison with NaN is false, so the ranges refuse it as they refuse an infinity.
 _MEASURES: Final[dict[str, tuple[tuple[type, ...], int]]] = {
+    "downstream_segment_number": ((int,), MAX_UINT32),
     "average_speed_kmh": ((float, int), 255),
+    "downstream_speed_kmh": ((float, int), 255),
     "occupancy": ((float, int), 1),
     "congestion_level": ((int,), 100),
+    "score": ((float, int), 1000),
 }
 
 
-def encode_event(event: CongestionEvent) -> bytes:
+def encode_event(event: Event) -> bytes:
     """The event as compact JSON, with its schema and its id."""
     body = {"schema": SCHEMA, "event_id": event.event_id, **asdict(event)}
     return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
 
 
-def decode_event(payload: bytes) -> CongestionEvent:
+def decode_event(payload: bytes) -> Event:
     """The event in `payload`; fields that a later version may add are passed over.
 
     Raises
     ------
     DecodeError
-        Not JSON, a field missing or out of its range.
+        Not JSON, a kind that is unknown, a field missing or out of its range.
     UnsupportedSchemaError
         A schema of the future.
     """
@@ -107,10 +177,43 @@ def decode_event(payload: bytes) -> CongestionEvent:
         raise DecodeError("event", payload[:60], "must be a JSON object")
     if type(body.get("schema")) is not int or body["schema"] != SCHEMA:
         raise UnsupportedSchemaError("schema", body.get("schema"), f"this version reads {SCHEMA}")
-    missing = [field.name for field in fields(CongestionEvent) if field.name not in body]
+    if "kind" not in body:
+        raise DecodeError("event", ["kind"], "fields are missing")
+    kind = body["kind"]
+    event_type = _TYPES.get(kind) if isinstance(kind, str) else None
+    if event_type is None:
+        raise DecodeError("kind", kind, f"must be one of {', '.join(_TYPES)}")
+    names = [field.name for field in fields(event_type)]
+    missing = [name for name in names if name not in body]
     if missing:
         raise DecodeError("event", missing, "fields are missing")
-    return CongestionEvent(**{field.name: body[field.name] for field in fields(CongestionEvent)})
+    return event_type(**{name: body[name] for name in names})
+
+
+def _check(event: Event, kinds: tuple[str, ...]) -> None:
+    """Raise DecodeError for the first field whose value is not one of it."""
+    for field in fields(event):
+        name, value = field.name, getattr(event, field.name)
+        if name == "kind":
+            _check_choice(name, value, kinds)
+        elif name == "fault":
+            _check_choice(name, value, get_args(SensorFaultName))
+        elif name in _TEXTS:
+            if not isinstance(value, str) or not value or _SURROGATE.search(value):
+                raise DecodeError(name, value, "must be a text in Unicode that is not empty")
+        elif name in _INTEGERS:
+            if type(value) is not int or not 0 <= value <= _INTEGERS[name]:
+                raise DecodeError(name, value, f"must be an integer from 0 to {_INTEGERS[name]}")
+        else:
+            types, most = _MEASURES[name]
+            if value is not None and (type(value) not in types or not 0 <= value <= most):
+                number = "a number" if float in types else "an integer"
+                raise DecodeError(name, value, f"must be null or {number} from 0 to {most}")
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise DecodeError(name, value, f"must be one of {', '.join(choices)}")
 
 
 def _refuse_constant(constant: str) -> None:

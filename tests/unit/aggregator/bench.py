@@ -14,7 +14,7 @@ from aggregator.pipeline import Pipeline
 from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
 from roadside.contract.codec import decode_window, encode_ack, encode_frame
-from roadside.contract.events import CongestionEvent, decode_event
+from roadside.contract.events import CongestionEvent, Event, decode_event
 from roadside.contract.summary import Ack, ReadingFrame, SegmentSummary, WindowSummary
 from roadside.runtime.ports import BusUnavailableError
 from roadside.runtime.segments import SegmentSettings
@@ -118,7 +118,7 @@ class FakeCloud:
     random: Random = field(default_factory=lambda: Random(1))  # noqa: S311
     now_ms: int = START_MS
     reachable: bool = True
-    messages: dict[tuple[int, int], WindowSummary | CongestionEvent] = field(default_factory=dict)
+    messages: dict[tuple[int, int], WindowSummary | Event] = field(default_factory=dict)
     published: int = 0
     _arriving: list[tuple[int, str, bytes]] = field(default_factory=list)
     _acks: list[tuple[int, bytes]] = field(default_factory=list)
@@ -154,7 +154,7 @@ class FakeCloud:
         return [message for _, message in sorted(self.messages.items()) if isinstance(message, CongestionEvent)]
 
     def _store(self, topic: str, payload: bytes) -> Ack:
-        message: WindowSummary | CongestionEvent
+        message: WindowSummary | Event
         if topic == topics.uplink("windows", GATEWAY):
             message = replace(decode_window(payload), backfill=False)
         else:

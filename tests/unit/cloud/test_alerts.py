@@ -13,7 +13,7 @@ from cloud.functions.alerts.settings import Settings
 from cloud.functions.alerts.store import NotPublishedError
 from cloud.functions.shared.envelope import MessageId, PoisonError
 from cloud.functions.shared.environment import SettingsError
-from roadside.contract.events import CongestionEvent, encode_event
+from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, encode_event
 from roadside.contract.summary import Ack
 from tests.unit.cloud.messages import EPOCH_MS, START_MS, wrap
 from tests.unit.cloud.world import World
@@ -47,6 +47,47 @@ def deliver(document: dict[str, Any] | None = None) -> None:
 
 def body(**changes: object) -> bytes:
     return json.dumps(json.loads(encode_event(EVENT)) | changes).encode()
+
+
+INCIDENT = IncidentEvent(
+    kind="IncidentDetected",
+    gateway="gw-0001",
+    epoch_ms=EPOCH_MS,
+    sequence=13,
+    segment_id="A100-3",
+    segment_number=3,
+    downstream_segment_number=4,
+    occurred_ms=START_MS,
+    started_ms=START_MS,
+    average_speed_kmh=21.5,
+    downstream_speed_kmh=80.0,
+    occupancy=0.31,
+    score=3.5,
+)
+FAULT = SensorEvent(
+    kind="SensorFault",
+    gateway="gw-0001",
+    epoch_ms=EPOCH_MS,
+    sequence=14,
+    sensor_id="a100-3-2",
+    sensor_number=32,
+    segment_id="A100-3",
+    segment_number=3,
+    fault="chatter",
+    occurred_ms=START_MS,
+    started_ms=START_MS,
+    effective_ms=START_MS,
+)
+
+
+@pytest.mark.parametrize("event", [INCIDENT, FAULT], ids=lambda event: event.kind)
+def test_events_of_every_kind_take_the_same_way(world: World, event: Event) -> None:
+    deliver(wrap(encode_event(event)))
+
+    (published,) = world.published()
+    assert published["detail-type"] == event.kind
+    assert published["detail"] == json.loads(encode_event(event))
+    assert world.acks() == [(ACKS, Ack(EPOCH_MS, stored=(event.sequence,)))]
 
 
 def test_event_reaches_the_bus_with_its_id_and_is_acknowledged(world: World) -> None:

@@ -42,6 +42,12 @@ def test_missing_and_unexpected_alerts_are_named() -> None:
     assert verdict.unexpected == [(8, True, 30_000)]
 
 
+def test_events_of_other_kinds_are_counted_apart() -> None:
+    verdict = judged([*DELIVERED, event(7, "IncidentDetected", 30_000), event(7, "SensorFault", 30_000)])
+    assert verdict.ok
+    assert (verdict.delivered, verdict.others) == (3, {"IncidentDetected": 1, "SensorFault": 1})
+
+
 def test_kind_and_time_must_agree() -> None:
     for wrong in (event(7, "CongestionCleared", 30_000), event(7, "CongestionStarted", 30_001)):
         verdict = judged([wrong, *DELIVERED[1:]])
@@ -69,7 +75,7 @@ class _Queue:
         self.asked = threading.Event()
 
     def send(self, handle: str, event_id: str) -> None:
-        body = json.dumps({"detail": {"event_id": event_id, "segment_number": 1}})
+        body = json.dumps({"detail": {"event_id": event_id, "kind": "CongestionStarted"}})
         self.waiting.put({"Body": body, "ReceiptHandle": handle})
 
     def receive_message(self, **_: Any) -> dict[str, Any]:

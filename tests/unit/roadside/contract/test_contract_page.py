@@ -14,7 +14,7 @@ from cloud.functions.processor.logic import read_record
 from roadside.contract import messages_pb2 as pb
 from roadside.contract import topics
 from roadside.contract.codec import encode_window
-from roadside.contract.events import CongestionEvent, decode_event
+from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, decode_event
 from roadside.core.registry import Registry, RoadClass, Segment
 from tests.unit.cloud.messages import make_window, wrap
 
@@ -62,12 +62,27 @@ def test_topics_are_those_of_the_module() -> None:
     ]
 
 
-def test_event_of_the_example_is_read_and_has_the_fields_of_the_table() -> None:
-    event = decode_event(example("event"))
+@pytest.mark.parametrize(
+    ("name", "title", "kind"),
+    [
+        ("event", "Event", CongestionEvent),
+        ("incident", "Incident event", IncidentEvent),
+        ("sensor", "Sensor event", SensorEvent),
+    ],
+)
+def test_event_of_the_example_is_read_and_its_fields_are_explained(name: str, title: str, kind: type[Event]) -> None:
+    event = decode_event(example(name))
 
-    body: dict[str, Any] = json.loads(example("event"))
+    body: dict[str, Any] = json.loads(example(name))
+    assert isinstance(event, kind)
     assert body["event_id"] == event.event_id
-    assert list(body) == names("Event") == ["schema", "event_id", *(field.name for field in fields(CongestionEvent))]
+    assert list(body) == ["schema", "event_id", *(field.name for field in fields(kind))]
+    told = set(re.findall(r"`(\w+)`", section(title).split("|")[0])) | set(names(title))
+    assert told == set(body)
+
+
+def test_fields_of_the_first_events_table_stand_in_their_order() -> None:
+    assert names("Event") == ["schema", "event_id", *(field.name for field in fields(CongestionEvent))]
 
 
 def test_reading_of_the_example_is_taken_by_the_gateway() -> None:

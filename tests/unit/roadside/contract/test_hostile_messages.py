@@ -1,5 +1,6 @@
 """Whatever bytes arrive, a decoder answers with a message or a DecodeError, and fills no memory."""
 
+import dataclasses
 import json
 import tracemalloc
 import zlib
@@ -31,6 +32,8 @@ PLAIN_WINDOW: Final = (GOLDEN / "window-one-segment.bin").read_bytes()
 ACK: Final = (GOLDEN / "ack-refused.bin").read_bytes()
 FRAME: Final = (GOLDEN / "frame-three-readings.bin").read_bytes()
 EVENT: Final = (GOLDEN / "event-started.bin").read_bytes()
+INCIDENT: Final = (GOLDEN / "event-incident-detected.bin").read_bytes()
+SENSOR: Final = (GOLDEN / "event-sensor-fault.bin").read_bytes()
 
 Decoder = Callable[[bytes], object]
 DECODERS: Final[dict[str, tuple[Decoder, bytes]]] = {
@@ -39,6 +42,8 @@ DECODERS: Final[dict[str, tuple[Decoder, bytes]]] = {
     "ack": (decode_ack, ACK),
     "frame": (decode_frame, FRAME),
     "event": (decode_event, EVENT),
+    "incident": (decode_event, INCIDENT),
+    "sensor event": (decode_event, SENSOR),
 }
 each_decoder = pytest.mark.parametrize(("decode", "payload"), DECODERS.values(), ids=DECODERS)
 
@@ -344,8 +349,11 @@ def test_frame_from_beyond_all_time_is_refused() -> None:
 # --- Events ---
 
 
-def event_with(**changes: object) -> bytes:
-    return json.dumps(json.loads(EVENT) | changes).encode()
+def event_with(event: bytes = EVENT, **changes: object) -> bytes:
+    return json.dumps(json.loads(event) | changes).encode()
+
+
+each_event = pytest.mark.parametrize("event", [EVENT, INCIDENT, SENSOR], ids=["congestion", "incident", "sensor"])
 
 
 @pytest.mark.parametrize(
@@ -370,28 +378,59 @@ def test_what_is_no_json_object_is_no_event(payload: bytes) -> None:
     assert error_of(decode_event, payload).field == "event"
 
 
-@pytest.mark.parametrize("field", [name for name in json.loads(EVENT) if name not in ("schema", "event_id")])
-def test_event_that_lacks_a_field_is_refused_by_its_name(field: str) -> None:
-    body = json.loads(EVENT)
-    del body[field]
+@each_event
+def test_event_that_lacks_a_field_is_refused_by_its_name(event: bytes) -> None:
+    for field in [name for name in json.loads(event) if name not in ("schema", "event_id")]:
+        body = json.loads(event)
+        del body[field]
 
-    assert field in error_of(decode_event, json.dumps(body).encode()).value
+        assert field in error_of(decode_event, json.dumps(body).encode()).value
+
+
+def test_event_of_an_unknown_kind_is_refused_and_the_known_ones_are_told() -> None:
+    error = error_of(decode_event, event_with(kind="SensorMelted"))
+
+    assert error.field == "kind"
+    assert "CongestionStarted" in error.reason
+    assert "SensorRecovered" in error.reason
+
+
+@each_event
+def test_event_with_the_kind_of_another_is_refused(event: bytes) -> None:
+    kinds = {json.loads(other)["kind"] for other in (EVENT, INCIDENT, SENSOR)} - {json.loads(event)["kind"]}
+
+    for kind in kinds:
+        assert error_of(decode_event, event_with(event, kind=kind)).field == "event"
+
+
+def test_event_cannot_be_made_with_the_kind_of_another() -> None:
+    with pytest.raises(ContractError, match="SensorFault, SensorRecovered"):
+        dataclasses.replace(decode_event(SENSOR), kind="IncidentDetected")  # type: ignore[arg-type]
 
 
 NO_NAMES: Final[list[object]] = ["", 7, None, ["a"], {}, True, "\ud800", "a\udfff"]
 NO_INTEGERS: Final[list[object]] = [-1, 1.0, "1", None, True, [1], {}, 1 << 53, 1 << 64, 10**400, -(10**400)]
+NO_SPEEDS: Final[list[object]] = [-0.1, 255.1, "1", True, [1], {}, 1 << 64, 10**400, 1e308]
 WRONG: Final[dict[str, list[object]]] = {
-    **{field: NO_NAMES for field in ("gateway", "segment_id", "kind")},
-    **{field: NO_INTEGERS for field in ("epoch_ms", "sequence", "segment_number", "occurred_ms", "started_ms")},
-    "average_speed_kmh": [-0.1, 255.1, "1", True, [1], {}, 1 << 64, 10**400, 1e308],
+    **dict.fromkeys(("gateway", "sensor_id", "segment_id", "kind"), NO_NAMES),
+    **dict.fromkeys(("epoch_ms", "sequence", "sensor_number", "segment_number"), NO_INTEGERS),
+    **dict.fromkeys(("occurred_ms", "started_ms", "effective_ms"), NO_INTEGERS),
+    **dict.fromkeys(("average_speed_kmh", "downstream_speed_kmh"), NO_SPEEDS),
+    "downstream_segment_number": [value for value in NO_INTEGERS if value is not None],
     "occupancy": [-0.1, 1.001, "1", False, [], 10**400],
     "congestion_level": [-1, 101, 12.5, "1", True, [], 10**400],
+    "score": [-0.1, 1000.1, "1", True, [], 10**400],
+    "fault": [*NO_NAMES, "Dead", "tired"],
 }
 
 
-@pytest.mark.parametrize(("field", "value"), [(field, value) for field, wrong in WRONG.items() for value in wrong])
-def test_event_with_a_wrong_value_is_refused_by_its_field(field: str, value: object) -> None:
-    assert error_of(decode_event, event_with(**{field: value})).field == field
+@each_event
+def test_event_with_a_wrong_value_is_refused_by_its_field(event: bytes) -> None:
+    wrong = {field: WRONG[field] for field in json.loads(event) if field not in ("schema", "event_id")}
+
+    for field, values in wrong.items():
+        for value in values:
+            assert error_of(decode_event, event_with(event, **{field: value})).field == field
 
 
 @pytest.mark.parametrize("number", [b"1e999", b"-1e999"])
@@ -415,10 +454,14 @@ def test_nesting_of_any_depth_is_refused() -> None:
         error_of(decode_event, EVENT.replace(b'"schema":1', b'"schema":' + nested))
 
 
-@settings(max_examples=200)
-@given(st.dictionaries(st.sampled_from(sorted(json.loads(EVENT))), st.integers() | st.floats() | st.text(max_size=5)))
-def test_any_values_make_an_event_or_a_decode_error(changes: dict[str, object]) -> None:
-    readable(decode_event, event_with(**changes))
+@each_event
+@settings(max_examples=100)
+@given(st.data())
+def test_any_values_make_an_event_or_a_decode_error(event: bytes, data: st.DataObject) -> None:
+    values = st.integers() | st.floats() | st.text(max_size=5)
+    changes = data.draw(st.dictionaries(st.sampled_from(sorted(json.loads(event))), values))
+
+    readable(decode_event, event_with(event, **changes))
 
 
 def test_error_shows_the_value_cut_to_a_length_fit_for_logs() -> None:
