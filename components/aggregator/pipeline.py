@@ -10,53 +10,28 @@ Messages received since then are journalled every `JOURNAL_INTERVAL_MS`; a kille
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final
 
 import msgspec
 
-from aggregator import checkpoint, messages
+from aggregator import checkpoint
 from aggregator.checkpoint import Checkpoint
 from aggregator.generation import Generation
 from aggregator.intake import Intake
+from aggregator.results import Results
 from aggregator.settings import AggregatorSettings
-from roadside.contract import topics
-from roadside.contract.codec import encode_window
-from roadside.contract.errors import ContractError
-from roadside.contract.events import encode_event
-from roadside.contract.summary import SegmentSummary, WindowSummary
 from roadside.core.aggregator import Output, rejected_by_name
-from roadside.core.congestion import CongestionChange
-from roadside.core.registry import Registry
 from roadside.runtime.database import StoreError
-from roadside.runtime.outbox import MessageRefusedError, OutgoingMessage
 from roadside.runtime.store import GatewayStore
 from roadside.runtime.uplink import Publisher, Uplink, UplinkStatistics
 
 JOURNAL_INTERVAL_MS: Final = 500  # a killed process loses what came since; we promise a second
 RETRY_MS: Final = 1000
 MAX_JOURNAL_BYTES: Final = 4 * 1024 * 1024  # unwritten, while the disk fails
-MAX_UNSAVED: Final = 2000  # windows and events held in memory while the disk fails
 
 _log = logging.getLogger(__name__)
 
 JournalRecord = list[tuple[int, str, bytes]]  # wall_ms, topic, payload
-
-
-@dataclass(frozen=True, slots=True)
-class _Edition:
-    """Not the ClosedWindow itself, whose dense arrays would fill the memory while the disk fails."""
-
-    start_ms: int
-    window_ms: int
-    revision: int
-    segments: tuple[SegmentSummary, ...]
-    reading_interval_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    change: CongestionChange
-    registry: Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,18 +80,16 @@ class Pipeline:
     ) -> None:
         self.gateway = gateway
         self.intake = Intake()
-        self._topics = {kind: topics.uplink(kind, gateway) for kind in get_args(topics.CloudKind)}
         self._store = store
         self._publisher = publisher
+        self._results = Results(gateway, store.epoch_ms, store.outbox)
         self._uplink = Uplink(store.outbox, store.epoch_ms, publisher, settings.uplink())
         self._checkpoint = Checkpoint(store.state)
         self._generations = checkpoint.load(store.state, steady_ms)
         self._unjournalled: JournalRecord = []
         self._unjournalled_bytes = 0
         self._journal_due_ms: int | None = None
-        self._unsaved: list[_Edition | _Change] = []
         self._save_due_ms: int | None = None
-        self._shed = 0
         for record in store.journal.records():
             for wall_ms, topic, payload in msgspec.msgpack.decode(record, type=JournalRecord):
                 self._feed(topic, payload, wall_ms, steady_ms)
@@ -233,7 +206,7 @@ class Pipeline:
             windows=sum(counters.windows for counters in all_counters),
             corrections=sum(counters.corrections for counters in all_counters),
             windows_skipped=sum(counters.windows_skipped for counters in all_counters),
-            results_shed=self._shed,
+            results_shed=self._results.shed,
             uplink=self._uplink.statistics(wall_ms),
         )
 
@@ -253,21 +226,7 @@ class Pipeline:
     def _collect(self, generation: Generation, output: Output) -> None:
         if not output:
             return
-        self._unsaved += [_Change(change, generation.registry) for change in output.changes]
-        self._unsaved += [
-            _Edition(
-                window.start_ms,
-                window.window_ms,
-                window.revision,
-                messages.segment_summaries(window, generation.registry),
-                generation.settings.reading_interval_ms,
-            )
-            for window in output.windows
-        ]
-        excess = len(self._unsaved) - MAX_UNSAVED
-        if excess > 0:
-            del self._unsaved[:excess]
-            self._shed += excess
+        self._results.collect(output, generation.registry, generation.settings.reading_interval_ms)
         if self._save_due_ms is None:
             self._save_due_ms = 0
 
@@ -275,46 +234,16 @@ class Pipeline:
         """One transaction: the results' messages, the state without them, an empty journal."""
         try:
             with self._store.transaction():
-                queued = [self._queue(result, wall_ms) for result in self._unsaved]
+                self._results.queue(wall_ms)
                 self._checkpoint.save(self._generations)
                 self._store.journal.clear()
         except StoreError:
             self._checkpoint.undone(self._generations)
             raise
         self._checkpoint.done()
-        self._shed += queued.count(False)
-        self._unsaved = []
+        self._results.done()
         self._save_due_ms = None
         self._forget_unjournalled()
-
-    def _queue(self, result: _Edition | _Change, wall_ms: int) -> bool:
-        """Whether a message could be made of the result."""
-        sequence = self._store.outbox.next_sequence()
-        try:
-            if isinstance(result, _Change):
-                event = messages.congestion_event(
-                    result.change, result.registry, self.gateway, self._store.epoch_ms, sequence
-                )
-                self._add("events", sequence, encode_event(event), wall_ms)
-            else:
-                window = WindowSummary(
-                    gateway=self.gateway,
-                    epoch_ms=self._store.epoch_ms,
-                    sequence=sequence,
-                    window_start_ms=result.start_ms,
-                    window_ms=result.window_ms,
-                    segments=result.segments,
-                    revision=result.revision,
-                    reading_interval_ms=result.reading_interval_ms,
-                )
-                self._add("windows", sequence, encode_window(window), wall_ms)
-        except (ContractError, MessageRefusedError) as error:  # fails for ever, so it must not stop what follows it
-            _log.error("a result makes no message that could be sent", extra={"reason": str(error)})
-            return False
-        return True
-
-    def _add(self, kind: topics.CloudKind, sequence: int, payload: bytes, wall_ms: int) -> None:
-        self._store.outbox.add(OutgoingMessage(sequence, kind, self._topics[kind], payload, wall_ms))
 
     def _journal(self) -> None:
         with self._store.transaction():

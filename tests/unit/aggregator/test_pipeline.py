@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from aggregator import pipeline as pipeline_module
+from aggregator import results as results_module
 from aggregator.pipeline import JOURNAL_INTERVAL_MS, RETRY_MS, Pipeline
 from aggregator.settings import AggregatorSettings
 from roadside.contract.errors import InvalidTopicError
@@ -108,7 +109,7 @@ def test_a_corrupt_database_ends_the_process_because_only_a_restart_helps(monkey
 
 
 def test_what_is_held_in_memory_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline_module, "MAX_UNSAVED", 3)
+    monkeypatch.setattr(results_module, "MAX_HELD", 3)
     monkeypatch.setattr(pipeline_module, "MAX_JOURNAL_BYTES", 500)
     gateway = Gateway(settings())
     with monkeypatch.context() as patch:
@@ -116,7 +117,7 @@ def test_what_is_held_in_memory_is_bounded_and_counted(monkeypatch: pytest.Monke
         feed(gateway, 100)
     shed = gateway.pipeline.statistics(gateway.wall_ms).results_shed
     assert shed >= 5
-    assert len(gateway.pipeline._unsaved) == 3
+    assert len(gateway.pipeline._results) == 3
     assert gateway.pipeline._unjournalled_bytes <= 500
     gateway.pipeline.drain(gateway.wall_ms)
     healthy = Gateway(settings())

@@ -1,0 +1,108 @@
+"""What the core found, on its way into the outbox: held in memory until a transaction has taken it."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, get_args
+
+from aggregator import messages
+from roadside.contract import topics
+from roadside.contract.codec import encode_window
+from roadside.contract.errors import ContractError
+from roadside.contract.events import encode_event
+from roadside.contract.summary import SegmentSummary, WindowSummary
+from roadside.core.aggregator import ClosedWindow, Output
+from roadside.core.congestion import CongestionChange
+from roadside.core.registry import Registry
+from roadside.runtime.outbox import MessageRefusedError, Outbox, OutgoingMessage
+
+MAX_HELD: Final = 2000  # while the disk fails
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """A message to be. What it needs is already taken out of the core's dense arrays, which would fill the memory.
+
+    kind : the cloud's topic for it
+    encode : sequence -> payload; raises ContractError
+    """
+
+    kind: topics.CloudKind
+    encode: Callable[[int], bytes]
+
+
+class Results:
+    """Results of the core as messages of one gateway and epoch, in the order in which they came.
+
+    `collect` whenever the core has found something; then, inside a transaction, `queue`; `done` once it has committed.
+    """
+
+    def __init__(self, gateway: str, epoch_ms: int, outbox: Outbox) -> None:
+        self._gateway = gateway
+        self._epoch_ms = epoch_ms
+        self._outbox = outbox
+        self._topics = {kind: topics.uplink(kind, gateway) for kind in get_args(topics.CloudKind)}
+        self._held: list[_Result] = []
+        self._refused = 0  # by the last `queue`
+        self.shed = 0  # results that became no message
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def collect(self, output: Output, registry: Registry, reading_interval_ms: int) -> None:
+        """Take what is to be told; the oldest results give way when the disk fails for long."""
+        self._held += [_Result("events", partial(self._event, change, registry)) for change in output.changes]
+        self._held += [
+            _Result("windows", self._window(window, messages.segment_summaries(window, registry), reading_interval_ms))
+            for window in output.windows
+        ]
+        excess = len(self._held) - MAX_HELD
+        if excess > 0:
+            del self._held[:excess]
+            self.shed += excess
+
+    def queue(self, wall_ms: int) -> None:
+        """Put all into the outbox, inside the caller's transaction."""
+        self._refused = 0
+        for result in self._held:
+            sequence = self._outbox.next_sequence()
+            try:
+                payload = result.encode(sequence)
+                self._outbox.add(OutgoingMessage(sequence, result.kind, self._topics[result.kind], payload, wall_ms))
+            except (ContractError, MessageRefusedError) as error:
+                # It fails for ever, so it must not stop what follows it.
+                self._refused += 1
+                _log.error("a result makes no message that could be sent", extra={"reason": str(error)})
+
+    def done(self) -> None:
+        """The transaction has committed: forget what it took."""
+        self.shed += self._refused
+        self._refused = 0
+        self._held = []
+
+    def _event(self, change: CongestionChange, registry: Registry, sequence: int) -> bytes:
+        return encode_event(messages.congestion_event(change, registry, self._gateway, self._epoch_ms, sequence))
+
+    def _window(
+        self, window: ClosedWindow, segments: tuple[SegmentSummary, ...], reading_interval_ms: int
+    ) -> Callable[[int], bytes]:
+        start_ms, window_ms, revision = window.start_ms, window.window_ms, window.revision
+
+        def encode(sequence: int) -> bytes:
+            return encode_window(
+                WindowSummary(
+                    gateway=self._gateway,
+                    epoch_ms=self._epoch_ms,
+                    sequence=sequence,
+                    window_start_ms=start_ms,
+                    window_ms=window_ms,
+                    segments=segments,
+                    revision=revision,
+                    reading_interval_ms=reading_interval_ms,
+                )
+            )
+
+        return encode
