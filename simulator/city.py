@@ -8,8 +8,9 @@ The city lies in the open sea (Dogger Bank), where no map can mistake it for a r
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -79,6 +80,8 @@ class SegmentPlan:
     sensor_ids: tuple[str, ...]
     latitude: float
     longitude: float
+    downstream: int | None
+    """Number of the corridor's next segment in driving direction, on whichever gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class GatewayPlan:
                 "lanes": segment.lanes,
                 "firstSensorNumber": segment.first_sensor_number,
                 "sensors": list(segment.sensor_ids),
+                **({} if segment.downstream is None else {"downstream": segment.downstream}),
             }
             for segment in self.segments
         ]
@@ -190,6 +194,7 @@ def make_city(sensors: int = 50_000, gateways: int = 200, seed: int = 1, *, sens
     cell = np.zeros(sensors, dtype=np.intp)
     lane = np.zeros(sensors, dtype=np.intp)
     segment_cells = np.zeros((len(slots), 2), dtype=np.intp)
+    downstream: dict[int, int] = {}
     next_cell = 0
     for members in _corridors_of(slots):
         design = members[0].design
@@ -197,6 +202,7 @@ def make_city(sensors: int = 50_000, gateways: int = 200, seed: int = 1, *, sens
         corridor = (_freeway if design is FREEWAY else _arterial)(members, free_flow_kmh, rng)
         corridors.append(corridor)
         plans.append(CorridorPlan(design.road_class, tuple(slot.number for slot in members)))
+        downstream.update(pairwise(slot.number for slot in members))
         for slot in members:
             speed_kmh[slot.number] = free_flow_kmh
             place = np.arange(slot.sensor_count)
@@ -206,7 +212,7 @@ def make_city(sensors: int = 50_000, gateways: int = 200, seed: int = 1, *, sens
             segment_cells[slot.number] = next_cell, next_cell + slot.cells
             next_cell += slot.cells
     return City(
-        gateways=_gateway_plans(slots, speed_kmh, gateways, rng),
+        gateways=_gateway_plans(slots, speed_kmh, downstream, gateways, rng),
         corridors=tuple(plans),
         network=Network.of(corridors),
         layout=SensorLayout(cell=cell, lane=lane),
@@ -322,7 +328,11 @@ def _cell(
 
 
 def _gateway_plans(
-    slots: Sequence[_Slot], speed_kmh: Sequence[float], gateways: int, rng: np.random.Generator
+    slots: Sequence[_Slot],
+    speed_kmh: Sequence[float],
+    downstream: Mapping[int, int],
+    gateways: int,
+    rng: np.random.Generator,
 ) -> tuple[GatewayPlan, ...]:
     """Put the gateways on a square grid, row by row and to and fro, so that neighbours by number are neighbours."""
     of_gateway: list[list[_Slot]] = [[] for _ in range(gateways)]
@@ -358,6 +368,7 @@ def _gateway_plans(
                     ),
                     latitude=round(latitude, 6),
                     longitude=round(longitude, 6),
+                    downstream=downstream.get(slot.number),
                 )
             )
         plans.append(

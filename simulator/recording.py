@@ -1,14 +1,16 @@
 """Recorded readings: a folder with `sensors.csv` and `readings*.csv[.gz]`, as detector archives keep them.
 
-sensors.csv   sensor_id, edge_id (the segment), lane, road_class, road, speed_limit_kmh, ...
+sensors.csv   sensor_id, edge_id (the segment), lane, road_class, road, speed_limit_kmh, ...; where it has a column
+              order, that is the segment's place along its road in driving direction, and negative off the road
 readings      sensor_id, timestamp (ISO 8601, START of the interval), vehicle_count, average_speed_kmh and/or
               harmonic_speed_kmh (empty without vehicles), occupancy_pct (0 to 100)
 """
 
 import csv
 import gzip
+import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -139,6 +141,7 @@ def _gateways(path: Path, freeway_free_flow_kmh: float) -> tuple[RecordedGateway
     sensors = _sensors(path)
     if not sensors:
         raise RecordingError(f"{path}: holds no sensor")
+    downstream = _downstream(path, sensors)
     by_gateway: dict[str, list[SegmentSettings]] = {}
     first_sensor_number = 0
     for number, (edge_id, rows) in enumerate(sensors.items()):
@@ -158,10 +161,23 @@ def _gateways(path: Path, freeway_free_flow_kmh: float) -> tuple[RecordedGateway
             lanes=len({row["lane"] for row in rows}),
             first_sensor_number=first_sensor_number,
             sensors=[row["sensor_id"] for row in rows],
+            downstream=downstream.get(number),
         )
         first_sensor_number += len(rows)
         by_gateway.setdefault(gateway_id, []).append(segment)
     return tuple(RecordedGateway(gateway_id, tuple(segments)) for gateway_id, segments in sorted(by_gateway.items()))
+
+
+def _downstream(path: Path, sensors: Mapping[str, list[dict[str, str]]]) -> dict[int, int]:
+    """Number of the next segment along the road, by segment number; the last of a road has none."""
+    roads: dict[str, list[tuple[float, int]]] = {}
+    for number, (edge_id, rows) in enumerate(sensors.items()):
+        order = _number(rows[0].get("order", ""))
+        if isinstance(order, str) or (order is not None and not math.isfinite(order)):
+            raise RecordingError(f"{path}: order = {rows[0]['order']!r} of {edge_id}: give a number, or nothing")
+        if order is not None and order >= 0:
+            roads.setdefault(rows[0]["road"], []).append((order, number))
+    return {here: there for places in roads.values() for (_, here), (_, there) in pairwise(sorted(places))}
 
 
 def _readings(path: Path) -> Iterator[RecordedReading]:

@@ -54,6 +54,7 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
                 lanes=segment.lanes,
                 sensor_ids=tuple(segment.sensors),
                 first_sensor_number=segment.first_sensor_number,
+                downstream=segment.downstream,
             )
             for segment in self.segments
         )

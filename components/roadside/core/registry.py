@@ -33,6 +33,7 @@ class Segment:
     free_flow_kmh : speed of undisturbed traffic, the reference of the congestion level
     sensor_ids : one sensor per lane and place
     first_sensor_number : city-wide number of the first of them; the others follow
+    downstream : number of the segment that traffic drives into next on this road, None where it is not known
     """
 
     segment_id: str
@@ -42,6 +43,7 @@ class Segment:
     lanes: int
     sensor_ids: tuple[str, ...]
     first_sensor_number: int
+    downstream: int | None = None
 
 
 class Registry:
@@ -51,12 +53,14 @@ class Registry:
     ----------
     segments : tuple of Segment, [segments]
     sensor_segment : intp [sensors], index of each sensor's segment
+    downstream, upstream : intp [segments], index of the neighbour on the same road, -1 where this gateway has none
     fingerprint : str, equal for equal registries
 
     Raises
     ------
     ConfigurationError
-        No segment, a number or sensor id that occurs twice, or a reference speed that is not positive.
+        No segment, a number or sensor id that occurs twice, a reference speed that is not positive, or a segment that
+        lies downstream of itself or of two others.
     """
 
     def __init__(self, segments: Iterable[Segment]) -> None:
@@ -81,6 +85,7 @@ class Registry:
             np.arange(len(self.segments)), [len(segment.sensor_ids) for segment in self.segments]
         )
         self.free_flow_kmh = np.array([segment.free_flow_kmh for segment in self.segments])
+        self.downstream, self.upstream = _neighbours(self.segments)
         self.sensor_numbers = np.array(numbers, dtype=np.int64)
         self._by_number = np.argsort(self.sensor_numbers)
         self._index_of_id = {sensor_id: index for index, sensor_id in enumerate(sensor_ids)}
@@ -102,6 +107,21 @@ class Registry:
         ordered = self.sensor_numbers[self._by_number]
         place = np.minimum(np.searchsorted(ordered, numbers), self.sensor_count - 1)
         return np.where(ordered[place] == numbers, self._by_number[place], -1)
+
+
+def _neighbours(segments: Sequence[Segment]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Index of each segment's neighbour downstream and upstream; one on another gateway counts as none."""
+    _must_be_unique("downstream", [segment.downstream for segment in segments if segment.downstream is not None])
+    index_of_number = {segment.number: index for index, segment in enumerate(segments)}
+    downstream = np.full(len(segments), -1, dtype=np.intp)
+    upstream = np.full(len(segments), -1, dtype=np.intp)
+    for index, segment in enumerate(segments):
+        if segment.downstream == segment.number:
+            raise ConfigurationError(f"{segment.segment_id}.downstream", segment.downstream, "must be another segment")
+        if segment.downstream in index_of_number:
+            downstream[index] = index_of_number[segment.downstream]
+            upstream[downstream[index]] = index
+    return downstream, upstream
 
 
 def _must_be_unique(what: str, values: Sequence[object]) -> None:

@@ -10,8 +10,14 @@ import msgspec
 from msgspec import Meta
 
 
-class SegmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """One segment and its sensors, which carry consecutive city-wide numbers."""
+class SegmentSettings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel", omit_defaults=True
+):
+    """One segment and its sensors, which carry consecutive city-wide numbers.
+
+    `downstream` is the number of the next segment in driving direction; where there is none it is left out, since
+    nuclei do not keep a null.
+    """
 
     id: Annotated[str, Meta(min_length=1, max_length=128)]
     number: Annotated[int, Meta(ge=0, lt=2**32)]
@@ -20,6 +26,7 @@ class SegmentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     lanes: Annotated[int, Meta(ge=1, le=20)]
     first_sensor_number: Annotated[int, Meta(ge=0, lt=2**32)]
     sensors: list[Annotated[str, Meta(min_length=1, max_length=128)]]
+    downstream: Annotated[int, Meta(ge=0, lt=2**32)] | None = None
 
     def sensor_numbers(self) -> Iterator[tuple[str, int]]:
         """Each sensor's id and its city-wide number."""

@@ -47,6 +47,7 @@ def test_the_defaults_are_those_of_the_recipe(nucleus: Any) -> None:
 @pytest.mark.parametrize("nucleus", [as_strings, as_floats])
 def test_a_whole_configuration_survives_either_nucleus(nucleus: Any) -> None:
     configured = settings("added", window_seconds=60, publishes_per_second=5, log_level="DEBUG")
+    configured = msgspec.structs.replace(configured, segments=[*configured.segments, segment(9, 90, downstream=1)])
     assert load_settings(AggregatorSettings, nucleus(msgspec.to_builtins(configured))) == configured
 
 

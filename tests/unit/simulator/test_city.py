@@ -55,7 +55,9 @@ def test_registry_configuration_has_the_form_of_the_component(default_city: City
     assert json.loads(json.dumps(configuration)) == configuration
     assert len(configuration) == 25
     first = configuration[0]
-    assert list(first) == ["id", "number", "roadClass", "freeFlowKmh", "lanes", "firstSensorNumber", "sensors"]
+    assert list(first) == [
+        *("id", "number", "roadClass", "freeFlowKmh", "lanes", "firstSensorNumber", "sensors", "downstream")
+    ]
     assert first["id"] == "gw-001-seg00"
     assert first["number"] == 25
     assert first["roadClass"] == "freeway"
@@ -63,6 +65,18 @@ def test_registry_configuration_has_the_form_of_the_component(default_city: City
     assert first["firstSensorNumber"] == 250
     assert first["sensors"] == [f"gw-001-s{place:04d}" for place in range(10)]
     assert configuration[1]["sensors"][0] == "gw-001-s0010"  # type: ignore[index]
+
+
+def test_each_segment_names_the_next_one_of_its_corridor_and_the_last_one_none(default_city: City) -> None:
+    downstream = {segment.number: segment.downstream for segment in default_city.segments()}
+    for corridor in default_city.corridors:
+        numbers = corridor.segment_numbers
+        assert [downstream[number] for number in numbers] == [*numbers[1:], None]
+    last = default_city.corridors[0].segment_numbers[-1]
+    [told] = [
+        row for gateway in default_city.gateways for row in gateway.registry_configuration() if row["number"] == last
+    ]
+    assert "downstream" not in told
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,29 @@ def test_roads_make_gateways_and_freeways_take_the_stated_free_flow(tmp_path: Pa
     ]
 
 
+def test_segments_line_up_along_their_road_by_order_whatever_their_place_in_the_file(tmp_path: Path) -> None:
+    write_recording(tmp_path, [ROW])
+    places = [
+        ("B", "EB", "10"),
+        ("A", "EB", "2"),
+        ("C", "EB", "11"),
+        ("R", "EB", "-1"),
+        ("S", "WB", "3"),
+        ("T", "WB", ""),
+    ]
+    rows = [[f"{edge}_0", edge, "0", "freeway", road, "104.6", order] for edge, road, order in places]
+    write_csv(tmp_path / "sensors.csv", [*SENSOR_HEADER, "order"], rows)
+    told = {s.id: (s.number, s.downstream) for g in Recording(tmp_path, 95.0).gateways for s in g.segments}
+    assert told == {"A": (1, 0), "B": (0, 2), "C": (2, None), "R": (3, None), "S": (4, None), "T": (5, None)}
+
+
+def test_order_that_is_no_number_is_named(tmp_path: Path) -> None:
+    write_recording(tmp_path, [ROW])
+    write_csv(tmp_path / "sensors.csv", [*SENSOR_HEADER, "order"], [[*row, "third"] for row in SENSORS])
+    with pytest.raises(RecordingError, match=r"sensors\.csv: order = 'third' of E00"):
+        Recording(tmp_path, 95.0)
+
+
 @pytest.mark.parametrize("interval_s", [1, 10, 60])
 def test_interval_is_the_most_common_step_between_a_sensors_rows(tmp_path: Path, interval_s: int) -> None:
     rows = random_rows(20, interval_s)

@@ -41,8 +41,16 @@ def test_the_fingerprint_tells_any_difference_but_not_the_order_of_writing() -> 
         replace(NORTH, sensor_ids=("n2", "n1")),
         replace(NORTH, road_class=RoadClass.ARTERIAL),
         replace(NORTH, first_sensor_number=41),
+        replace(NORTH, downstream=3),
     ):
         assert Registry([other, SOUTH]).fingerprint != Registry([NORTH, SOUTH]).fingerprint
+
+
+def test_neighbours_are_known_both_ways_and_only_where_this_gateway_has_them() -> None:
+    middle = Segment("middle", 5, RoadClass.FREEWAY, 100.0, 2, ("m1",), 20)
+    registry = Registry([replace(NORTH, downstream=5), replace(middle, downstream=8), SOUTH])  # indices: 3, 5, 7
+    assert registry.downstream.tolist() == [-1, -1, 1]
+    assert registry.upstream.tolist() == [-1, 2, -1]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +63,8 @@ def test_the_fingerprint_tells_any_difference_but_not_the_order_of_writing() -> 
         [replace(NORTH, free_flow_kmh=0.0)],
         [replace(NORTH, free_flow_kmh=float("nan"))],
         [replace(NORTH, lanes=0)],
+        [replace(NORTH, downstream=7)],
+        [replace(NORTH, downstream=9), replace(SOUTH, downstream=9)],
     ],
 )
 def test_contradictions_are_refused(segments: list[Segment]) -> None:
