@@ -18,6 +18,7 @@ from roadside.runtime.greengrass import connect_greengrass
 from roadside.runtime.logs import configure_logging
 from roadside.runtime.ports import BusError
 from roadside.runtime.service import Delivery, ExitCode, Inbox, Service
+from roadside.runtime.status import StatusTeller
 from roadside.runtime.store import GatewayStore, set_aside
 from roadside.runtime.uplink import Publisher
 
@@ -41,7 +42,7 @@ def main() -> int:
     try:
         bus = connect_greengrass(lambda reason: inbox.put(Delivery(CONNECTION_LOST, reason, b"")))
         pipeline = _pipeline(gateway, arguments.state_dir / DATABASE, bus, clock)
-        worker = AggregatorWorker(pipeline, bus, clock)
+        worker = AggregatorWorker(pipeline, bus, clock, StatusTeller(COMPONENT, bus, clock, inbox.shed))
         service = Service(worker, inbox, clock)
         bus.subscribe_cloud(topics.acks(gateway), inbox.handler(ACKS))
         bus.subscribe_cloud(topics.commands(gateway), inbox.handler(COMMANDS))

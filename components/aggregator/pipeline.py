@@ -95,6 +95,11 @@ class Pipeline:
                 self._feed(topic, payload, wall_ms, steady_ms)
         self.apply(settings)
 
+    @property
+    def configured(self) -> bool:
+        """Whether there are segments to aggregate."""
+        return bool(self._generations)
+
     def apply(self, settings: AggregatorSettings) -> None:
         """Adopt validated settings. Other segments or another window length hold from the next boundary on.
 

@@ -3,13 +3,15 @@
 import logging
 from typing import Final
 
-from aggregator.pipeline import Pipeline
+from aggregator.pipeline import Pipeline, PipelineStatistics
 from aggregator.settings import AggregatorSettings
+from roadside.contract.status import State
 from roadside.core.errors import ConfigurationError
 from roadside.runtime.database import StoreError
 from roadside.runtime.ports import BusClosedError, BusError, Clock, Configuration
 from roadside.runtime.service import Delivery
 from roadside.runtime.settings import SettingsError, load_settings
+from roadside.runtime.status import StatusTeller
 
 READINGS: Final = "readings"
 ACKS: Final = "acks"
@@ -30,9 +32,10 @@ class AggregatorWorker:
     CONFIGURATION asks to read it again; CONNECTION_LOST gives the reason as its topic.
     """
 
-    def __init__(self, pipeline: Pipeline, configuration: Configuration, clock: Clock) -> None:
+    def __init__(self, pipeline: Pipeline, configuration: Configuration, clock: Clock, status: StatusTeller) -> None:
         self._pipeline = pipeline
         self._configuration = configuration
+        self._status = status
         self._clock = clock
         self._reread_due_ms = clock.steady_ms()
         self._report_due_ms = clock.steady_ms() + REPORT_MS
@@ -62,17 +65,19 @@ class AggregatorWorker:
         wake_ms = self._pipeline.tick(wall_ms, steady_ms)
         if steady_ms >= self._report_due_ms:
             self._report_due_ms = steady_ms + REPORT_MS
-            self._report(wall_ms)
-        return min(wake_ms, self._reread_due_ms, self._report_due_ms)
+            self._report()
+        state: State = "running" if self._pipeline.configured else "idle"
+        status_due_ms = self._status.tell_if_due(state, self._statistics)
+        return min(wake_ms, self._reread_due_ms, self._report_due_ms, status_due_ms)
 
     def stop(self) -> None:
         """Make all that was accepted durable."""
-        wall_ms = self._clock.wall_ms()
         try:
-            self._pipeline.flush(wall_ms)
+            self._pipeline.flush(self._clock.wall_ms())
         except StoreError as error:
             _log.error("could not write the last readings", extra={"reason": str(error)})
-        self._report(wall_ms)
+        self._status.tell_the_end(self._statistics)
+        self._report()
 
     def _read_configuration(self) -> bool:
         """Apply the configuration as a whole; one that is at fault changes nothing. Returns whether it was read."""
@@ -92,10 +97,15 @@ class AggregatorWorker:
             _log.info("configuration applied", extra={"segments": len(settings.segments)})
         return True
 
-    def _report(self, wall_ms: int) -> None:
+    def _statistics(self) -> PipelineStatistics | None:
+        """None while the disk does not tell."""
         try:
-            statistics = self._pipeline.statistics(wall_ms)
+            return self._pipeline.statistics(self._clock.wall_ms())
         except StoreError as error:
             _log.warning("cannot tell the statistics", extra={"reason": str(error)})
-        else:
+            return None
+
+    def _report(self) -> None:
+        statistics = self._statistics()
+        if statistics is not None:
             _log.info("aggregating", extra={"statistics": repr(statistics)})

@@ -10,6 +10,7 @@ from roadside.runtime.greengrass import connect_greengrass
 from roadside.runtime.logs import configure_logging
 from roadside.runtime.ports import BusError
 from roadside.runtime.service import Delivery, ExitCode, Inbox, Service
+from roadside.runtime.status import StatusTeller
 from sensor_ingest.adapters.host import AdapterHost
 from sensor_ingest.intake import Intake
 from sensor_ingest.positions import Positions
@@ -35,7 +36,8 @@ def main() -> int:
         _log.error("cannot start", extra={"reason": repr(error)})
         return ExitCode.FAILED
     adapters = AdapterHost(intake.door, positions)
-    worker = IngestWorker(bus, bus, intake, adapters, positions, clock)
+    status = StatusTeller(COMPONENT, bus, clock, inbox.shed)
+    worker = IngestWorker(bus, bus, intake, adapters, positions, clock, status)
     code = Service(worker, inbox, clock).run()
     bus.close()
     return code

@@ -123,6 +123,18 @@ class Intake:
                 "unknownSensors": list(self._unknown),
             }
 
+    def totals(self) -> dict[str, object]:
+        """The same over all adapters, which is small however many there are."""
+        with self._lock:
+            return {
+                "messages": sum(each.messages for each in self._counters.values()),
+                "readings": sum(each.readings for each in self._counters.values()),
+                "records_refused": sum((each.refused for each in self._counters.values()), Counter()),
+                "readings_shed": sum(self._batcher.shed().values()),
+                "readings_waiting": len(self._batcher),
+                "unknown_sensors": len(self._unknown),
+            }
+
 
 @dataclass(frozen=True, slots=True)
 class Door:

@@ -1,10 +1,11 @@
 """SensorIngest's work between two waits: configuration, beat, report."""
 
 import logging
-from typing import Final, Protocol
+from typing import Final
 
 from roadside.contract import topics
 from roadside.contract.codec import encode_frame
+from roadside.contract.status import State
 from roadside.runtime.ports import (
     BusClosedError,
     BusError,
@@ -15,6 +16,7 @@ from roadside.runtime.ports import (
 )
 from roadside.runtime.service import Delivery
 from roadside.runtime.settings import SettingsError, load_settings
+from roadside.runtime.status import LocalPublisher, StatusTeller
 from sensor_ingest.adapters.host import AdapterHost
 from sensor_ingest.batcher import Batch, pack
 from sensor_ingest.intake import Intake
@@ -33,13 +35,6 @@ REPORT_MS: Final = 60_000
 _log = logging.getLogger(__name__)
 
 
-class Publisher(Protocol):
-    """The part of a Bus that the worker needs."""
-
-    def publish_local(self, topic: str, payload: bytes) -> None:
-        """Hand `payload` to the local subscribers of `topic`. Raises BusError."""
-
-
 class IngestWorker:
     """Implements Worker. Deliveries carry the source names above; CONNECTION_LOST gives the reason as its topic.
 
@@ -48,12 +43,13 @@ class IngestWorker:
 
     def __init__(
         self,
-        bus: Publisher,
+        bus: LocalPublisher,
         configuration: Configuration,
         intake: Intake,
         adapters: AdapterHost,
         positions: Positions,
         clock: Clock,
+        status: StatusTeller,
     ) -> None:
         self._bus = bus
         self._configuration = configuration
@@ -61,6 +57,8 @@ class IngestWorker:
         self._adapters = adapters
         self._positions = positions
         self._clock = clock
+        self._status = status
+        self._state: State = "idle"
         self._beat_ms = IngestSettings().beat_ms
         now_ms = clock.steady_ms()
         self._reread_due_ms = self._beat_due_ms = self._save_due_ms = now_ms
@@ -90,7 +88,9 @@ class IngestWorker:
         if now_ms >= self._report_due_ms:
             self._report_due_ms = now_ms + REPORT_MS
             self._report()
-        return min(max(self._beat_due_ms, self._hold_until_ms), self._reread_due_ms, self._report_due_ms)
+        status_due_ms = self._status.tell_if_due(self._state, self._totals)
+        beat_due_ms = max(self._beat_due_ms, self._hold_until_ms)
+        return min(beat_due_ms, self._reread_due_ms, self._report_due_ms, status_due_ms)
 
     def stop(self) -> None:
         """Take nothing more, and hand on what waits if the nucleus still takes it."""
@@ -98,6 +98,8 @@ class IngestWorker:
         self._save_due_ms = self._clock.steady_ms()
         if self._connected and not self._hand_on():
             _log.warning("readings were given up at the end", extra={"statistics": self._intake.statistics()})
+        if self._connected:
+            self._status.tell_the_end(self._totals)
         self._report()
 
     def _hand_on(self) -> bool:
@@ -152,10 +154,17 @@ class IngestWorker:
         logging.getLogger().setLevel(settings.log_level)
         self._beat_ms = settings.beat_ms
         adapters = settings.adapters()
+        self._state = "running" if adapters else "idle"
         self._intake.configure(settings.mappers(), settings.queue_readings, settings.frame_readings)
         self._adapters.apply(adapters, settings.max_message_bytes)
         sensors = len(settings.sensor_numbers())
         _log.info("configuration applied", extra={"adapters": sorted(adapters), "sensors": sensors})
+
+    def _totals(self) -> dict[str, object]:
+        return self._intake.totals() | {
+            "frames_delivered": self._frames_delivered,
+            "readings_refused_by_nucleus": self._readings_refused,
+        }
 
     def _report(self) -> None:
         statistics = self._intake.statistics() | {

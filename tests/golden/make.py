@@ -11,6 +11,8 @@ from typing import Final
 
 from roadside.contract.codec import encode_ack, encode_frame, encode_window
 from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, encode_event
+from roadside.contract.heartbeat import ComponentHealth, Heartbeat, SystemState, encode_heartbeat
+from roadside.contract.status import Status, encode_status
 from roadside.contract.summary import (
     Ack,
     CongestionState,
@@ -20,7 +22,7 @@ from roadside.contract.summary import (
     WindowSummary,
 )
 
-Message = WindowSummary | Ack | ReadingFrame | Event
+Message = WindowSummary | Ack | ReadingFrame | Event | Status | Heartbeat
 
 VERSION: Final = "v0.1"
 FOLDER: Final = Path(__file__).parent / VERSION
@@ -179,6 +181,48 @@ EVENTS: Final[dict[str, Event]] = {
         effective_ms=1_790_007_210_000,
     ),
 }
+STATUSES: Final = {
+    "status-of-aggregator": Status(
+        component="city.roadside.Aggregator",
+        version="0.1.0",
+        state="running",
+        started_ms=1_790_000_000_123,
+        sequence=61,
+        uptime_ms=600_012,
+        counters={"readings_accepted": 150_000, "readings_rejected.too_late": 3, "uplink.backlog_bytes": 0},
+    ),
+}
+HEARTBEATS: Final = {
+    "heartbeat-two-components": Heartbeat(
+        gateway="gw-0042",
+        sent_ms=1_790_000_600_135,
+        uptime_ms=600_500,
+        reason="beat",
+        nucleus="2.18.2",
+        components=(
+            ComponentHealth("city.roadside.Aggregator", "running", "0.1.0", 4_012, 600_012, 0, {"windows": 60}),
+            ComponentHealth("city.roadside.SensorIngest", "missing", None, None, None, 2, {}),
+        ),
+        backlog_messages=12,
+        backlog_bytes=11_800,
+        backlog_age_ms=120_250,
+        given_up=0,
+        shed=0,
+        budget_used_bytes=None,
+        system=SystemState(
+            cpu_share=0.12,
+            load_1min=0.31,
+            memory_total_bytes=4_000_000_000,
+            memory_available_bytes=3_100_000_000,
+            state_free_bytes=20_000_000_000,
+            root_free_bytes=20_000_000_000,
+            temperature_c=48.5,
+            clock_synchronised=True,
+            clock_offset_ms=-0.8,
+            clock_error_ms=12.5,
+        ),
+    ),
+}
 
 
 def plain(message: Message) -> object:
@@ -194,8 +238,10 @@ def main() -> None:
         **{name: encode_ack(ack) for name, ack in ACKS.items()},
         **{name: encode_frame(frame) for name, frame in FRAMES.items()},
         **{name: encode_event(event) for name, event in EVENTS.items()},
+        **{name: encode_status(status) for name, status in STATUSES.items()},
+        **{name: encode_heartbeat(heartbeat) for name, heartbeat in HEARTBEATS.items()},
     }
-    messages: dict[str, Message] = {**WINDOWS, **ACKS, **FRAMES, **EVENTS}
+    messages: dict[str, Message] = {**WINDOWS, **ACKS, **FRAMES, **EVENTS, **STATUSES, **HEARTBEATS}
     for name, message in messages.items():
         (FOLDER / f"{name}.bin").write_bytes(payloads[name])
         expected = json.dumps(plain(message), indent=1, ensure_ascii=False)

@@ -20,6 +20,8 @@ from roadside.contract.codec import (
     encode_window,
 )
 from roadside.contract.events import decode_event, encode_event
+from roadside.contract.heartbeat import decode_heartbeat, encode_heartbeat
+from roadside.contract.status import decode_status, encode_status
 from roadside.core.registry import Registry, RoadClass, Segment
 from roadside.runtime.uplink import mark_backfill
 from tests.golden.make import plain
@@ -101,6 +103,22 @@ def test_event_is_read_as_it_was_meant_by_the_cloud_too(path: Path) -> None:
     assert plain(event) == expected(path)
     assert decode_event(encode_event(event)) == event
     assert read_event(wrapped(path)).event == event
+
+
+@golden("status")
+def test_status_is_read_as_it_was_meant(path: Path) -> None:
+    status = decode_status(path.read_bytes())
+
+    assert plain(status) == expected(path)
+    assert decode_status(encode_status(status)) == status
+
+
+@golden("heartbeat")
+def test_heartbeat_is_read_as_it_was_meant(path: Path) -> None:
+    heartbeat = decode_heartbeat(path.read_bytes())
+
+    assert plain(heartbeat) == expected(path)
+    assert decode_heartbeat(encode_heartbeat(heartbeat)) == heartbeat
 
 
 def test_windows_of_both_forms_of_columns_are_among_the_golden_messages() -> None:

@@ -15,6 +15,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+import roadside
 from components import build
 from roadside.contract import topics
 
@@ -158,6 +159,7 @@ def test_aggregator_may_use_its_topics_of_the_contract_and_no_other() -> None:
     assert granted(recipe_of("aggregator")) == {
         ("SubscribeToTopic", topics.READINGS_RESOURCE),
         ("SubscribeToTopic", topics.FRAMES_RESOURCE),
+        ("PublishToTopic", topics.status("city.roadside.Aggregator")),
         ("PublishToIoTCore", topics.recipe_resource(topics.uplink("windows", "THING"))),
         ("PublishToIoTCore", topics.recipe_resource(topics.uplink("events", "THING"))),
         ("SubscribeToIoTCore", topics.recipe_resource(topics.acks("THING"))),
@@ -165,8 +167,11 @@ def test_aggregator_may_use_its_topics_of_the_contract_and_no_other() -> None:
     }
 
 
-def test_sensor_ingest_may_publish_frames_and_nothing_else() -> None:
-    assert granted(recipe_of("sensor_ingest")) == {("PublishToTopic", topics.FRAMES_RESOURCE)}
+def test_sensor_ingest_may_publish_frames_and_its_status_and_nothing_else() -> None:
+    assert granted(recipe_of("sensor_ingest")) == {
+        ("PublishToTopic", topics.FRAMES_RESOURCE),
+        ("PublishToTopic", topics.status("city.roadside.SensorIngest")),
+    }
 
 
 @pytest.mark.parametrize(
@@ -215,7 +220,7 @@ def test_suite_depends_on_every_component_at_the_version_that_is_built() -> None
 
 def test_one_version_everywhere() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert {build.load(folder).version for folder in build.LAYERS} == {project["version"]}
+    assert {build.load(folder).version for folder in build.LAYERS} == {project["version"], roadside.VERSION}
     assert re.search(rf"^## {re.escape(project['version'])} ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
 

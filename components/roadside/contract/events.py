@@ -5,12 +5,11 @@ often it is sent, and the cloud's acknowledgement covers it like a window. Its k
 of one name means the same in every kind.
 """
 
-import json
-import re
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
-from roadside.contract.errors import DecodeError, UnsupportedSchemaError
+from roadside.contract.errors import DecodeError
+from roadside.contract.json_object import check_choice, check_integer, check_text, encode_object, pick, read_object
 from roadside.contract.summary import MAX_INTEGER, MAX_UINT32
 
 SCHEMA: Final = 1
@@ -18,8 +17,6 @@ CongestionKind = Literal["CongestionStarted", "CongestionCleared"]
 IncidentKind = Literal["IncidentDetected", "IncidentCleared"]
 SensorKind = Literal["SensorFault", "SensorRecovered"]
 SensorFaultName = Literal["silent", "dead", "stuck_on", "constant", "chatter", "occupancy_scale", "undercount"]
-
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")  # JSON can escape half a character, UTF-8 cannot hold it
 
 
 class _Numbered:
@@ -155,8 +152,7 @@ _MEASURES: Final[dict[str, tuple[tuple[type, ...], int]]] = {
 
 def encode_event(event: Event) -> bytes:
     """The event as compact JSON, with its schema and its id."""
-    body = {"schema": SCHEMA, "event_id": event.event_id, **asdict(event)}
-    return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    return encode_object(SCHEMA, {"event_id": event.event_id, **asdict(event)})
 
 
 def decode_event(payload: bytes) -> Event:
@@ -169,25 +165,12 @@ def decode_event(payload: bytes) -> Event:
     UnsupportedSchemaError
         A schema of the future.
     """
-    try:
-        body: Any = json.loads(payload, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise DecodeError("event", payload[:60], f"is no JSON ({error})") from error
-    if not isinstance(body, dict):
-        raise DecodeError("event", payload[:60], "must be a JSON object")
-    if type(body.get("schema")) is not int or body["schema"] != SCHEMA:
-        raise UnsupportedSchemaError("schema", body.get("schema"), f"this version reads {SCHEMA}")
-    if "kind" not in body:
-        raise DecodeError("event", ["kind"], "fields are missing")
-    kind = body["kind"]
+    body = read_object(payload, "event", SCHEMA)
+    kind = pick(body, "event", ["kind"])["kind"]
     event_type = _TYPES.get(kind) if isinstance(kind, str) else None
     if event_type is None:
         raise DecodeError("kind", kind, f"must be one of {', '.join(_TYPES)}")
-    names = [field.name for field in fields(event_type)]
-    missing = [name for name in names if name not in body]
-    if missing:
-        raise DecodeError("event", missing, "fields are missing")
-    return event_type(**{name: body[name] for name in names})
+    return event_type(**pick(body, "event", [field.name for field in fields(event_type)]))
 
 
 def _check(event: Event, kinds: tuple[str, ...]) -> None:
@@ -195,26 +178,15 @@ def _check(event: Event, kinds: tuple[str, ...]) -> None:
     for field in fields(event):
         name, value = field.name, getattr(event, field.name)
         if name == "kind":
-            _check_choice(name, value, kinds)
+            check_choice(name, value, kinds)
         elif name == "fault":
-            _check_choice(name, value, get_args(SensorFaultName))
+            check_choice(name, value, get_args(SensorFaultName))
         elif name in _TEXTS:
-            if not isinstance(value, str) or not value or _SURROGATE.search(value):
-                raise DecodeError(name, value, "must be a text in Unicode that is not empty")
+            check_text(name, value)
         elif name in _INTEGERS:
-            if type(value) is not int or not 0 <= value <= _INTEGERS[name]:
-                raise DecodeError(name, value, f"must be an integer from 0 to {_INTEGERS[name]}")
+            check_integer(name, value, _INTEGERS[name])
         else:
             types, most = _MEASURES[name]
             if value is not None and (type(value) not in types or not 0 <= value <= most):
                 number = "a number" if float in types else "an integer"
                 raise DecodeError(name, value, f"must be null or {number} from 0 to {most}")
-
-
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise DecodeError(name, value, f"must be one of {', '.join(choices)}")
-
-
-def _refuse_constant(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")

@@ -9,18 +9,22 @@ from typing import Final, Literal
 from roadside.contract.errors import InvalidTopicError
 
 CloudKind = Literal["windows", "events"]
+RuleKind = Literal[CloudKind, "heartbeat"]  # a heartbeat is not queued and not acknowledged: the next one follows
 
 ROOT: Final = "roadside/v1"
 MAX_TOPIC_BYTES: Final = 256  # IoT Core's limit, without the $aws/rules/<rule>/ prefix
 
 # IoT thing names, less the colon: ids join names with it.
 _NAME = re.compile(r"[A-Za-z0-9_\-]{1,128}")
+_COMPONENT = re.compile(r"[A-Za-z0-9_\-.]{1,128}")
 
 # Local publish/subscribe on the gateway.
 READINGS_FILTER: Final = f"{ROOT}/readings/+"
 READINGS_RESOURCE: Final = f"{ROOT}/readings/*"
 FRAMES_FILTER: Final = f"{ROOT}/frames/+"
 FRAMES_RESOURCE: Final = f"{ROOT}/frames/*"
+STATUS_FILTER: Final = f"{ROOT}/status/+"
+STATUS_RESOURCE: Final = f"{ROOT}/status/*"
 
 
 def _name(field: str, value: str) -> str:
@@ -39,13 +43,20 @@ def frames(source: str) -> str:
     return f"{ROOT}/frames/{_name('source', source)}"
 
 
-def rule_name(kind: CloudKind) -> str:
+def status(component: str) -> str:
+    """Local topic on which a component, by its Greengrass name, tells its status."""
+    if not _COMPONENT.fullmatch(component):
+        raise InvalidTopicError("component", component, "use 1 to 128 letters, digits, '-', '_' or '.'")
+    return f"{ROOT}/status/{component}"
+
+
+def rule_name(kind: RuleKind) -> str:
     """Name of the IoT rule that takes `kind`; also the Basic Ingest prefix, which carries no messaging charge."""
     return f"roadside_{kind}"
 
 
-def uplink(kind: CloudKind, gateway: str) -> str:
-    """Basic Ingest topic on which a gateway publishes its windows or events."""
+def uplink(kind: RuleKind, gateway: str) -> str:
+    """Basic Ingest topic on which a gateway publishes its windows, events or heartbeat."""
     return f"$aws/rules/{rule_name(kind)}/{ROOT}/{_name('gateway', gateway)}/{kind}"
 
 

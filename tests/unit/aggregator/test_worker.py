@@ -18,11 +18,13 @@ from aggregator.worker import (
     AggregatorWorker,
 )
 from roadside.contract.codec import encode_ack
+from roadside.contract.status import Status, decode_status
 from roadside.contract.summary import Ack
 from roadside.runtime.clock import ManualClock
 from roadside.runtime.database import StoreError
 from roadside.runtime.ports import BusClosedError, BusUnavailableError
 from roadside.runtime.service import Delivery, ExitCode, Inbox, Service
+from roadside.runtime.status import StatusTeller
 from roadside.runtime.store import GatewayStore
 from tests.unit.aggregator.bench import FRAMES, GATEWAY, START_MS, FakeCloud, Reading, frame, settings
 
@@ -52,8 +54,15 @@ class Bench:
         self.configuration.reachable = reachable
         self.store = GatewayStore.open(None, START_MS)
         self.pipeline = Pipeline(GATEWAY, self.store, FakeCloud(), AggregatorSettings(), steady_ms=1000)
-        self.worker = AggregatorWorker(self.pipeline, self.configuration, self.clock)
+        self.statuses: list[Status] = []
+        status = StatusTeller("city.roadside.Aggregator", self, self.clock)
+        self.worker = AggregatorWorker(self.pipeline, self.configuration, self.clock, status)
         self.worker.work([])
+
+    def publish_local(self, topic: str, payload: bytes) -> None:
+        """Stands for the bus on which the status is told."""
+        assert topic == "roadside/v1/status/city.roadside.Aggregator"
+        self.statuses.append(decode_status(payload))
 
     def reading(self) -> Delivery:
         return Delivery(READINGS, FRAMES, frame([Reading(10, self.clock.wall_ms())]))
@@ -164,3 +173,29 @@ def test_readings_that_wait_when_the_service_ends_are_stored(bench: Bench) -> No
     assert service.run() is ExitCode.STOPPED
     renewed = Pipeline(GATEWAY, bench.store, FakeCloud(), settings(), steady_ms=1)
     assert renewed.statistics(START_MS).readings_accepted == 1
+
+
+def test_status_tells_every_ten_seconds_and_at_the_end_what_the_pipeline_counts(bench: Bench) -> None:
+    assert [(status.state, status.counters["readings_accepted"]) for status in bench.statuses] == [("running", 0)]
+    bench.worker.work([bench.reading()])
+    bench.clock.advance(9_999)
+    assert bench.worker.work([]) <= bench.clock.steady_ms() + 1
+    assert len(bench.statuses) == 1
+    bench.clock.advance(1)
+    bench.worker.work([])
+    bench.worker.stop()
+    told = [(status.state, status.sequence, status.uptime_ms) for status in bench.statuses[1:]]
+    assert told == [("running", 2, 10_000), ("stopping", 3, 10_000)]
+    assert bench.statuses[-1].counters["readings_accepted"] == 1
+    assert bench.statuses[-1].counters["uplink.backlog_messages"] == 0
+
+
+def test_aggregator_without_segments_is_idle_and_one_whose_disk_fails_goes_on_telling() -> None:
+    bench = Bench(reachable=False)
+    assert bench.statuses[-1].state == "idle"
+    bench.store.close()
+    bench.clock.advance(10_000)
+    with pytest.raises(StoreError):
+        bench.pipeline.statistics(bench.clock.wall_ms())
+    bench.worker._status.tell_if_due("running", bench.worker._statistics)
+    assert bench.statuses[-1].counters == {}

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from roadside.contract.codec import decode_frame
+from roadside.contract.status import Status, decode_status
 from roadside.runtime.clock import ManualClock
 from roadside.runtime.ports import BusClosedError, BusRefusedError, BusUnavailableError
 from roadside.runtime.service import Delivery
+from roadside.runtime.status import StatusTeller
 from sensor_ingest.adapters.host import AdapterHost
 from sensor_ingest.intake import Intake
 from sensor_ingest.positions import Positions
@@ -28,11 +30,15 @@ class Nucleus:
         self.tree: dict[str, Any] = {"beatMs": 250, "sensors": {"s": 1}}
         self.error: Exception | None = None
         self.frames: list[tuple[str, bytes]] = []
+        self.statuses: list[Status] = []
 
     def publish_local(self, topic: str, payload: bytes) -> None:
         if self.error is not None:
             raise self.error
-        self.frames.append((topic, payload))
+        if topic == "roadside/v1/status/city.roadside.SensorIngest":
+            self.statuses.append(decode_status(payload))
+        else:
+            self.frames.append((topic, payload))
 
     def read(self) -> dict[str, Any]:
         return self.tree
@@ -51,7 +57,8 @@ class Component:
         self.positions = Positions(directory)
         self.host = AdapterHost(self.intake.door, self.positions)
         nucleus = self.nucleus
-        self.worker = IngestWorker(nucleus, nucleus, self.intake, self.host, self.positions, self.clock)
+        status = StatusTeller("city.roadside.SensorIngest", nucleus, self.clock)
+        self.worker = IngestWorker(nucleus, nucleus, self.intake, self.host, self.positions, self.clock, status)
 
     def woken(self) -> None:
         self.wakes += 1
@@ -221,3 +228,25 @@ def test_positions_are_saved_only_once_their_readings_are_delivered(component: C
     component.worker.work([])
     assert component.nucleus.readings() == 1
     assert json.loads(saved.read_text())["file"][2] == log.stat().st_size
+
+
+def test_status_tells_what_was_taken_over_all_adapters_and_its_last_word_comes_at_the_end(component: Component) -> None:
+    component.send(3)
+    component.intake.refuse("in", "record: not JSON")
+    component.clock.advance(10_000)
+    component.worker.work([])
+    component.worker.stop()
+    assert [status.state for status in component.nucleus.statuses] == ["running", "running", "stopping"]
+    counters = component.nucleus.statuses[-1].counters
+    assert (counters["readings"], counters["records_refused.record_not_json"], counters["frames_delivered"]) == (
+        3,
+        1,
+        1,
+    )
+
+
+def test_adapterless_ingest_is_idle(tmp_path: Path) -> None:
+    component = Component(tmp_path)
+    component.worker.work([])
+    assert component.nucleus.statuses[-1].state == "idle"
+    component.host.stop()

@@ -15,6 +15,8 @@ from roadside.contract import messages_pb2 as pb
 from roadside.contract import topics
 from roadside.contract.codec import encode_window
 from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, decode_event
+from roadside.contract.heartbeat import ComponentHealth, Heartbeat, SystemState
+from roadside.contract.status import Status
 from roadside.core.registry import Registry, RoadClass, Segment
 from tests.unit.cloud.messages import make_window, wrap
 
@@ -55,8 +57,10 @@ def test_topics_are_those_of_the_module() -> None:
     assert told == [
         topics.readings("X"),
         topics.frames("X"),
+        topics.status("X"),
         topics.uplink("windows", "X"),
         topics.uplink("events", "X"),
+        topics.uplink("heartbeat", "X"),
         topics.acks("X"),
         topics.commands("X"),
     ]
@@ -83,6 +87,15 @@ def test_event_of_the_example_is_read_and_its_fields_are_explained(name: str, ti
 
 def test_fields_of_the_first_events_table_stand_in_their_order() -> None:
     assert names("Event") == ["schema", "event_id", *(field.name for field in fields(CongestionEvent))]
+
+
+@pytest.mark.parametrize(
+    ("title", "message"),
+    [("Status", Status), ("Heartbeat", Heartbeat), ("A component", ComponentHealth), ("The machine", SystemState)],
+)
+def test_every_field_of_status_and_heartbeat_is_explained_in_order(title: str, message: type[Any]) -> None:
+    whole = message in (Status, Heartbeat)
+    assert names(title) == [*(["schema"] if whole else []), *(field.name for field in fields(message))]
 
 
 def test_reading_of_the_example_is_taken_by_the_gateway() -> None:

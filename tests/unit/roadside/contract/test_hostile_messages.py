@@ -23,7 +23,9 @@ from roadside.contract.codec import (
 )
 from roadside.contract.errors import ContractError, DecodeError, UnsupportedSchemaError
 from roadside.contract.events import decode_event
+from roadside.contract.heartbeat import decode_heartbeat
 from roadside.contract.sketch_bins import whole_bin_paces_ms_per_km, whole_bin_speeds_dkmh
+from roadside.contract.status import decode_status
 from roadside.contract.summary import ReadingFrame, SegmentSummary, WindowSummary
 
 GOLDEN: Final = Path(__file__).parents[3] / "golden" / "v0.1"
@@ -34,6 +36,8 @@ FRAME: Final = (GOLDEN / "frame-three-readings.bin").read_bytes()
 EVENT: Final = (GOLDEN / "event-started.bin").read_bytes()
 INCIDENT: Final = (GOLDEN / "event-incident-detected.bin").read_bytes()
 SENSOR: Final = (GOLDEN / "event-sensor-fault.bin").read_bytes()
+STATUS: Final = (GOLDEN / "status-of-aggregator.bin").read_bytes()
+HEARTBEAT: Final = (GOLDEN / "heartbeat-two-components.bin").read_bytes()
 
 Decoder = Callable[[bytes], object]
 DECODERS: Final[dict[str, tuple[Decoder, bytes]]] = {
@@ -44,6 +48,8 @@ DECODERS: Final[dict[str, tuple[Decoder, bytes]]] = {
     "event": (decode_event, EVENT),
     "incident": (decode_event, INCIDENT),
     "sensor event": (decode_event, SENSOR),
+    "status": (decode_status, STATUS),
+    "heartbeat": (decode_heartbeat, HEARTBEAT),
 }
 each_decoder = pytest.mark.parametrize(("decode", "payload"), DECODERS.values(), ids=DECODERS)
 
@@ -466,3 +472,55 @@ def test_any_values_make_an_event_or_a_decode_error(event: bytes, data: st.DataO
 
 def test_error_shows_the_value_cut_to_a_length_fit_for_logs() -> None:
     assert "x" * 20 in error_of(decode_event, event_with(kind="x" * 10_000)).value
+
+
+# --- Status and heartbeat ---
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("component", {"component": ""}),
+        ("version", {"version": None}),
+        ("state", {"state": "splendid"}),
+        ("sequence", {"sequence": -1}),
+        ("uptime_ms", {"uptime_ms": 1.0}),
+        ("started_ms", {"started_ms": True}),
+        ("counters", {"counters": []}),
+        ("counters", {"counters": {"No Name": 1}}),
+        ("counters.n", {"counters": {"n": -1}}),
+        ("counters", {"counters": {f"n{number}": 1 for number in range(81)}}),
+        ("schema", {"schema": 2}),
+    ],
+)
+def test_status_that_no_component_tells_is_refused_by_its_field(field: str, changes: dict[str, Any]) -> None:
+    assert error_of(decode_status, event_with(STATUS, **changes)).field == field
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("gateway", {"gateway": ""}),
+        ("reason", {"reason": None}),
+        ("backlog_bytes", {"backlog_bytes": -1}),
+        ("components", {"components": {}}),
+        ("components", {"components": [1]}),
+        ("components", {"components": [{"component": "c"}]}),
+        ("components", {"components": [json.loads(HEARTBEAT)["components"][0]] * 17}),
+        ("state", {"components": [json.loads(HEARTBEAT)["components"][0] | {"state": "well"}]}),
+        ("age_ms", {"components": [json.loads(HEARTBEAT)["components"][0] | {"age_ms": -1}]}),
+        ("system", {"system": None}),
+        ("cpu_share", {"system": json.loads(HEARTBEAT)["system"] | {"cpu_share": 1.1}}),
+        ("temperature_c", {"system": json.loads(HEARTBEAT)["system"] | {"temperature_c": "hot"}}),
+        ("clock_synchronised", {"system": json.loads(HEARTBEAT)["system"] | {"clock_synchronised": 0}}),
+        ("root_free_bytes", {"system": json.loads(HEARTBEAT)["system"] | {"root_free_bytes": 1.5}}),
+        ("schema", {"schema": "1"}),
+    ],
+)
+def test_heartbeat_that_no_gateway_sends_is_refused_by_its_field(field: str, changes: dict[str, Any]) -> None:
+    assert error_of(decode_heartbeat, event_with(HEARTBEAT, **changes)).field == field
+
+
+@pytest.mark.parametrize(("decode", "payload"), [(decode_status, STATUS), (decode_heartbeat, HEARTBEAT)])
+def test_what_a_later_version_adds_to_a_json_message_is_passed_over(decode: Decoder, payload: bytes) -> None:
+    assert decode(event_with(payload, of_the_future=1)) == decode(payload)

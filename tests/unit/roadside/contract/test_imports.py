@@ -9,7 +9,7 @@ COMPONENTS = Path(__file__).parents[4] / "components"
 LISTING = """
 import sys
 before = set(sys.modules)
-import roadside.contract.codec, roadside.contract.events, roadside.contract.topics
+import roadside.contract.codec, roadside.contract.events, roadside.contract.heartbeat, roadside.contract.topics
 print(*sorted(set(sys.modules) - before))
 """
 

@@ -15,6 +15,8 @@ BUILDERS: list[Callable[[str], str]] = [
     topics.commands,
     lambda gateway: topics.uplink("windows", gateway),
     lambda gateway: topics.uplink("events", gateway),
+    lambda gateway: topics.uplink("heartbeat", gateway),
+    topics.status,
 ]
 BAD_NAMES = ["", "a/b", "+", "#", "a b", "a:b", "ä", "a\n", "$aws", "a" * 129, "../x", "a\x00"]
 
@@ -38,6 +40,7 @@ def test_local_filters_match_the_topics_they_are_for() -> None:
     for filter_, resource, build in (
         (topics.READINGS_FILTER, topics.READINGS_RESOURCE, topics.readings),
         (topics.FRAMES_FILTER, topics.FRAMES_RESOURCE, topics.frames),
+        (topics.STATUS_FILTER, topics.STATUS_RESOURCE, topics.status),
     ):
         assert build("x") == filter_.replace("+", "x") == resource.replace("*", "x")
 
@@ -50,6 +53,10 @@ def test_rule_hears_what_gateways_send_through_basic_ingest(kind: topics.CloudKi
     assert heard == listened_to.replace("+", "gw-1")
     (level,) = re.findall(r"topic\((\d)\) AS gateway", topics.rule_sql(kind))
     assert heard.split("/")[int(level) - 1] == "gw-1"
+
+
+def test_status_is_told_under_a_components_greengrass_name() -> None:
+    assert topics.status("city.roadside.Monitor") == "roadside/v1/status/city.roadside.Monitor"
 
 
 def test_variables_stand_where_the_gateway_is_named() -> None:
