@@ -8,11 +8,13 @@ import hashlib
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from components import build
+from tests.checkouts import copy_checkout, make_wheel
 
 GDK = shutil.which("gdk")
 
@@ -34,18 +36,12 @@ for path in sys.argv[1:]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    root = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns("__pycache__", "greengrass-build")
-    shutil.copytree(build.ROOT / "components", root / "components", symlinks=True, ignore=ignored)
-    shutil.copytree(build.ROOT / "recipes", root / "recipes")
-    shutil.copy(build.ROOT / "gdk-config.json", root)
-    shutil.copy(build.ROOT / "recipe.yaml", root, follow_symlinks=False)
-    return root
+    return copy_checkout(tmp_path / "checkout")
 
 
-def gdk_build(project: Path) -> dict[str, str]:
+def gdk_build(project: Path, **variables: str) -> dict[str, str]:
     """Digest of each file that `gdk component build` leaves, by its path in greengrass-build/."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | variables
     environment["AWS_EC2_METADATA_DISABLED"] = "true"
     assert GDK is not None
     result = subprocess.run(
@@ -80,6 +76,24 @@ def test_gdk_builds_a_component_to_the_bytes_of_the_suite(folder: str, checkout:
     alone = gdk_build(checkout / "components" / folder)
     assert len(alone) == 2
     assert alone.items() <= suite.items()
+
+
+def test_gdk_builds_the_same_from_a_checkout_without_links(checkout: Path, tmp_path: Path) -> None:
+    linked = gdk_build(checkout)
+    unlinked = gdk_build(copy_checkout(tmp_path / "unlinked", links=False))
+    # The GDK looks for the recipe under its link's name, so there is a second copy of the suite's.
+    assert unlinked.pop("recipes/recipe.yaml") == linked["recipes/city.roadside.Suite.yaml"]
+    assert unlinked == linked
+
+
+def test_gdk_packs_wheels_where_the_environment_names_them(checkout: Path, tmp_path: Path) -> None:
+    pin = make_wheel(tmp_path / "wheels", "tiny")
+    (checkout / "components" / "aggregator" / "requirements.txt").write_text(pin)
+    project = checkout / "components" / "aggregator"
+    packed = gdk_build(project, ROADSIDE_WHEELS=str(tmp_path / "wheels"))
+    archive = next((project / "greengrass-build").rglob("aggregator.zip"))
+    assert "wheels/tiny-1.0-py3-none-any.whl" in zipfile.ZipFile(archive).namelist()
+    assert gdk_build(project, ROADSIDE_WHEELS=str(tmp_path / "wheels")) == packed
 
 
 def test_recipes_pass_the_schema_that_the_gdk_applies_when_it_publishes() -> None:

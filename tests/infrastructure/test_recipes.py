@@ -122,7 +122,9 @@ def test_component_runs_from_its_zip_as_the_process_that_gets_the_signal(folder:
     install, run = (manifest["Lifecycle"][step]["Script"].splitlines() for step in ("install", "run"))
     assert "set -e" in install, "or a failed venv would still be installed into"
     assert "python3 -m venv {work:path}/venv" in install
-    assert f"--require-hashes -r {unpacked}/requirements.txt" in install[-1]
+    assert f"if [ -d {unpacked}/wheels ]; then" in install
+    assert f'  offline="--no-index --find-links {unpacked}/wheels"' in install
+    assert f"--require-hashes $offline -r {unpacked}/requirements.txt" in install[-1]
     assert f"export PYTHONPATH={unpacked}" in run
     assert run[-1] == f"exec {{work:path}}/venv/bin/python3 -m {folder} --state-dir {{work:path}}"
     environment = manifest["Lifecycle"]["Setenv"]

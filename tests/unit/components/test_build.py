@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from components import build
+from tests.checkouts import copy_checkout
 
 ROOT = build.ROOT
 SHIPPED = [folder for folder in build.LAYERS if folder != build.SUITE]
@@ -21,14 +22,7 @@ SHIPPED = [folder for folder in build.LAYERS if folder != build.SUITE]
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what the build reads, links kept, to break."""
-    root = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns("__pycache__", "greengrass-build")
-    shutil.copytree(ROOT / "components", root / "components", symlinks=True, ignore=ignored)
-    shutil.copytree(ROOT / "recipes", root / "recipes")
-    shutil.copy(ROOT / "gdk-config.json", root)
-    shutil.copy(ROOT / "recipe.yaml", root, follow_symlinks=False)
-    return root
+    return copy_checkout(tmp_path / "checkout")
 
 
 def digest(folder: str, root: Path, target: Path) -> str:
