@@ -15,6 +15,7 @@ from typing import Any
 
 PUBSUB_SERVICE = "aws.greengrass.ipc.pubsub"
 MQTT_PROXY_SERVICE = "aws.greengrass.ipc.mqttproxy"
+CLI_SERVICE = "aws.greengrass.Cli"
 _OPERATION_PREFIX = "aws.greengrass#"
 _THING_NAME = "{iot:thingName}"
 _ESCAPE = re.compile(r"\$\{(.)\}", re.DOTALL)

@@ -281,6 +281,13 @@ class LocalNucleus:
         if state == "ERRORED" and self.profile.errored_state_restarts and process is not None:
             process.fail()
 
+    def request_restart(self, component: str) -> None:
+        """A component asked to restart another one; one that was deployed without a process has nothing to restart."""
+        process = self._components[component].process
+        if process is not None:
+            # Not on the event loop: a start forks.
+            threading.Thread(target=process.restart, name=f"restart-{component}", daemon=True).start()
+
     # inside
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
-from .authorization import MQTT_PROXY_SERVICE, PUBSUB_SERVICE, AccessControl
+from .authorization import CLI_SERVICE, MQTT_PROXY_SERVICE, PUBSUB_SERVICE, AccessControl
 from .cloud_proxy import CloudProxy
 from .configuration import (
     Change,
@@ -82,6 +82,8 @@ class Components(Protocol):
 
     def report_state(self, component: str, state: str) -> None: ...
 
+    def request_restart(self, component: str) -> None: ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _ConfigurationSubscription:
@@ -110,6 +112,7 @@ class Operations:
             "UpdateConfiguration": self._update_configuration,
             "SubscribeToConfigurationUpdate": self._subscribe_to_configuration_update,
             "UpdateState": self._update_state,
+            "RestartComponent": self._restart_component,
             "SubscribeToComponentUpdates": self._subscribe_to_component_updates,
             "DeferComponentUpdate": self._defer_component_update,
         }
@@ -275,6 +278,16 @@ class Operations:
             raise RpcError("InvalidArgumentsError", f"state {state!r} is none of {_STATES}")
         stream.respond({})
         self._components.report_state(component, state)
+
+    def _restart_component(self, component: str, request: Request, stream: Stream) -> None:
+        name = _text(request, "componentName")
+        if self._profile.restart_needs_cli and self._components.configuration_of(CLI_SERVICE) is None:
+            raise RpcError("ServiceError", "Operation aws.greengrass#RestartComponent is not supported by Greengrass")
+        self._authorize(component, CLI_SERVICE, "RestartComponent", name)
+        if self._components.configuration_of(name) is None:
+            raise RpcError("ResourceNotFoundError", f"Component with name {name} not found")
+        self._components.request_restart(name)
+        stream.respond({"restartStatus": "SUCCEEDED"})
 
     def _subscribe_to_component_updates(self, component: str, request: Request, stream: Stream) -> None:  # noqa: ARG002
         self.updates.subscribe(component, stream)

@@ -21,6 +21,7 @@ _COMMON_OPERATIONS = frozenset(
         "UpdateConfiguration",
         "SubscribeToConfigurationUpdate",
         "UpdateState",
+        "RestartComponent",
     }
 )
 
@@ -32,6 +33,9 @@ class Profile:
     name: ProfileName
     nucleus_version: str
     operations: frozenset[str]
+
+    restart_needs_cli: bool
+    """RestartComponent is served by the component aws.greengrass.Cli, and unsupported where that is not deployed."""
 
     # connection
     max_frame_body_bytes: int
@@ -88,6 +92,8 @@ class Profile:
     restart_budget: int
     """Starts, the first included, within `restart_interval_s`; the failure after the last one leaves BROKEN."""
     restart_interval_s: float
+    asked_restart_uses_budget: bool
+    """Whether a start that RestartComponent asked for counts as well."""
     errored_state_restarts: bool
 
 
@@ -95,6 +101,7 @@ CLASSIC = Profile(
     name="classic",
     nucleus_version="2.18.2",
     operations=_COMMON_OPERATIONS | {"SubscribeToComponentUpdates", "DeferComponentUpdate"},
+    restart_needs_cli=True,
     max_frame_body_bytes=16 * 1024 * 1024 + 128 * 1024,
     max_connections=1000,
     max_subscriptions=10_000,
@@ -135,6 +142,7 @@ CLASSIC = Profile(
     restart_delay_s=0.0,
     restart_budget=3,
     restart_interval_s=float("inf"),
+    asked_restart_uses_budget=False,
     errored_state_restarts=True,
 )
 
@@ -142,6 +150,7 @@ LITE = Profile(
     name="lite",
     nucleus_version="2.6.0",
     operations=_COMMON_OPERATIONS,
+    restart_needs_cli=False,
     max_frame_body_bytes=10_000,
     max_connections=50,
     max_subscriptions=100,
@@ -182,6 +191,7 @@ LITE = Profile(
     restart_delay_s=1.0,
     restart_budget=3,
     restart_interval_s=3600.0,
+    asked_restart_uses_budget=True,
     errored_state_restarts=False,
 )
 

@@ -66,7 +66,7 @@ class ComponentProcess:
         self._changed = threading.Condition()
         self._state = ComponentState.INSTALLED
         self._process: subprocess.Popen[bytes] | None = None
-        self._stop_wanted = False
+        self._stop_wanted = self._restart_wanted = False
         self._thread: threading.Thread | None = None
         self._starts: deque[float] = deque()
         self.start_count = 0
@@ -126,6 +126,25 @@ class ComponentProcess:
         if self._thread is not None:
             self._thread.join()
 
+    def restart(self) -> None:
+        """Begin to stop the process and start it anew, as RestartComponent asks; does not wait for it."""
+        with self._changed:
+            process = self._process
+            if process is not None:
+                self._restart_wanted = True
+                self._set_state(ComponentState.STOPPING)
+                self._signal(signal.SIGTERM)
+                timer = threading.Timer(self.specification.stop_timeout_s, self._kill_if_running, (process,))
+                timer.daemon = True
+                timer.start()
+        if process is None:
+            self.start()
+
+    def _kill_if_running(self, process: subprocess.Popen[bytes]) -> None:
+        with self._changed:
+            if self._process is process:
+                self._signal(signal.SIGKILL)
+
     def wait_for_state(self, states: frozenset[ComponentState], timeout_s: float) -> bool:
         """Wait until the state is one of `states`; False after `timeout_s`."""
         with self._changed:
@@ -148,9 +167,12 @@ class ComponentProcess:
 
     def _next(self, exit_code: int) -> subprocess.Popen[bytes] | None:
         """Decide after an exit; called with the lock held."""
-        if self._stop_wanted or exit_code == 0:
+        asked, self._restart_wanted = self._restart_wanted, False
+        if self._stop_wanted or (exit_code == 0 and not asked):
             self._set_state(ComponentState.FINISHED)
             return None
+        if asked and not self._profile.asked_restart_uses_budget:
+            return self._launch(counts=False)
         self._set_state(ComponentState.ERRORED)
         now = time.monotonic()
         while self._starts and now - self._starts[0] > self._profile.restart_interval_s:
@@ -159,13 +181,15 @@ class ComponentProcess:
             logger.error("%s ended with %d after %d starts: BROKEN", self._name, exit_code, len(self._starts))
             self._set_state(ComponentState.BROKEN)
             return None
+        if asked:
+            return self._launch()
         logger.warning("%s ended with %d: restart in %.1f s", self._name, exit_code, self._profile.restart_delay_s)
         if self._changed.wait_for(lambda: self._stop_wanted, self._profile.restart_delay_s):
             self._set_state(ComponentState.FINISHED)
             return None
         return self._launch()
 
-    def _launch(self) -> subprocess.Popen[bytes]:
+    def _launch(self, *, counts: bool = True) -> subprocess.Popen[bytes]:
         specification = self.specification
         with specification.log_path.open("ab") as log:
             process = subprocess.Popen(
@@ -178,7 +202,8 @@ class ComponentProcess:
                 start_new_session=True,
             )
         self._process = process
-        self._starts.append(time.monotonic())
+        if counts:
+            self._starts.append(time.monotonic())
         self.start_count += 1
         self._set_state(ComponentState.RUNNING)
         return process

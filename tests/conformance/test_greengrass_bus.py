@@ -15,7 +15,7 @@ from roadside.contract.summary import Ack
 from roadside.runtime.clock import SystemClock
 from roadside.runtime.greengrass import GreengrassBus, connect_greengrass
 from roadside.runtime.outbox import OutgoingMessage
-from roadside.runtime.ports import Bus, BusClosedError, BusRefusedError, BusUnavailableError, Configuration
+from roadside.runtime.ports import Bus, BusClosedError, BusRefusedError, BusUnavailableError, Configuration, Neighbours
 from roadside.runtime.store import GatewayStore
 from roadside.runtime.uplink import Uplink, UplinkSettings
 from simulator.local_nucleus import ComponentDeployment, LocalNucleus
@@ -40,9 +40,11 @@ ComponentConfiguration:
       aws.greengrass.ipc.mqttproxy:
         "test.Bus:mqtt:1": {operations: ["aws.greengrass#PublishToIoTCore"], resources: ["up/#"]}
         "test.Bus:mqtt:2": {operations: ["aws.greengrass#SubscribeToIoTCore"], resources: ["down/+"]}
+      aws.greengrass.Cli:
+        "test.Bus:cli:1": {operations: ["aws.greengrass#RestartComponent"], resources: ["test.Other", "test.Nobody"]}
 Manifests:
   - Platform: {os: linux, runtime: "*"}
-    Lifecycle: {run: {Script: "sleep 60"}}
+    Lifecycle: {run: {Script: "exec sleep 60"}}
 """
 
 Messages = queue.Queue[tuple[str, bytes]]
@@ -58,8 +60,15 @@ class Bench:
         recipe = directory / "test.Bus.yaml"
         recipe.write_text(RECIPE)
         self.nucleus.deploy(ComponentDeployment(recipe_path=recipe, artifacts_dir=directory), run=False)
+        self._directory = directory
         self.lost: queue.Queue[str] = queue.Queue()
         self._buses: list[GreengrassBus] = []
+
+    def deploy(self, component: str, *, run: bool) -> None:
+        """Another component, made of the same recipe."""
+        recipe = self._directory / f"{component}.yaml"
+        recipe.write_text(RECIPE.replace("test.Bus", component))
+        self.nucleus.deploy(ComponentDeployment(recipe_path=recipe, artifacts_dir=self._directory), run=run)
 
     def connect(self, token: str | None = None, patience_s: float = 20.0, call_timeout_s: float = 5.0) -> GreengrassBus:
         bus = connect_greengrass(
@@ -141,6 +150,43 @@ def test_publishing_reaches_the_cloud_with_qos_1_and_messages_come_back(bench: B
     assert (published.topic, published.payload, published.qos) == ("up/windows", b"\x00\xff" * 3500, 1)
     bench.cloud.deliver("down/acks", b"\x01\x00")
     assert messages.get(timeout=WAIT_S) == ("down/acks", b"\x01\x00")
+
+
+def test_what_is_published_once_goes_with_qos_0_and_is_not_kept_while_offline(bench: Bench) -> None:
+    bus = bench.connect()
+    bus.publish_cloud_once("up/heartbeat", b"{}")
+    wait_for(lambda: [(each.payload, each.qos) for each in bench.cloud.published] == [(b"{}", 0)])
+    bench.cloud.go_offline()
+    with pytest.raises(BusUnavailableError):
+        bus.publish_cloud_once("up/heartbeat", b"{}")
+
+
+def test_another_component_is_restarted_where_the_nucleus_can(bench: Bench) -> None:
+    neighbours: Neighbours = bench.connect()
+    bench.deploy("test.Other", run=True)
+    bench.deploy("test.Third", run=True)
+    if bench.nucleus.profile.name == "classic":
+        with pytest.raises(BusUnavailableError):
+            neighbours.restart("test.Other")
+        bench.deploy("aws.greengrass.Cli", run=False)
+    first = bench.nucleus.component_pid("test.Other")
+    neighbours.restart("test.Other")
+    wait_for(lambda: bench.nucleus.component_starts("test.Other") == 2)
+    assert bench.nucleus.component_pid("test.Other") != first
+    with pytest.raises(BusRefusedError):
+        neighbours.restart("test.Third")
+    with pytest.raises(BusUnavailableError):
+        neighbours.restart("test.Nobody")
+    assert bench.nucleus.component_starts("test.Third") == 1
+
+
+def test_another_components_configuration_is_read_without_its_access_control(bench: Bench) -> None:
+    neighbours: Neighbours = bench.connect()
+    bench.deploy("test.Other", run=False)
+    bench.nucleus.update_configuration("test.Other", {"windowSeconds": "10"})
+    assert neighbours.configuration_of("test.Other") | {"output": None} == {"windowSeconds": "10", "output": None}
+    with pytest.raises(BusUnavailableError):
+        neighbours.configuration_of("test.Nobody")
 
 
 def test_what_is_not_authorised_is_refused_and_the_connection_stays(bench: Bench) -> None:

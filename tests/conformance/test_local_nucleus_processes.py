@@ -215,6 +215,18 @@ def test_a_chaos_run_may_raise_the_restart_budget(open_gateway: OpenGateway) -> 
     assert gateway.nucleus.component_starts(NAME) == 5
 
 
+def test_a_restart_that_was_asked_for_uses_up_the_budget_on_lite_only(gateway: Gateway) -> None:
+    gateway.deploy()
+    process = gateway.nucleus._process(NAME)
+    for starts in (1, 2, 3):
+        until(lambda starts=starts: gateway.log.count("ready") == starts, gateway.log)
+        process.restart()
+        until(lambda starts=starts: gateway.log.count("graceful") == starts, gateway.log)
+    lite = gateway.nucleus.profile.name == "lite"
+    wanted = frozenset({ComponentState.BROKEN if lite else ComponentState.RUNNING})
+    assert process.wait_for_state(wanted, timeout_s=WAIT_S)
+
+
 def test_exit_zero_is_not_restarted(gateway: Gateway) -> None:
     gateway.deploy("finish")
     assert gateway.nucleus.wait_for_state(NAME, ComponentState.FINISHED, timeout_s=WAIT_S)

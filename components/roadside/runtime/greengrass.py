@@ -1,4 +1,4 @@
-"""The nucleus as a Bus and a Configuration, over its IPC socket. The only module that knows the AWS SDK.
+"""The nucleus as a Bus, a Configuration and Neighbours, over its IPC socket. The only module that knows the AWS SDK.
 
 What shaped it, on both nuclei: a connection that drops never comes back (the token may be refused for good), so its
 loss is reported and the process is expected to end; calls have no timeout of their own; an error's text may be empty,
@@ -147,7 +147,7 @@ def _open(
 
 
 class GreengrassBus:
-    """Implements Bus and Configuration. Make it with `connect_greengrass`; one a process.
+    """Implements Bus, Configuration and Neighbours. Make it with `connect_greengrass`; one a process.
 
     Handlers run on the network thread: they may only enqueue, and a call of the bus from one would deadlock.
     """
@@ -211,17 +211,36 @@ class GreengrassBus:
         ------
         BusUnavailableError, BusRefusedError, BusClosedError
         """
+        self._publish_cloud(topic, payload, model.QOS.AT_LEAST_ONCE)
+
+    def publish_cloud_once(self, topic: str, payload: bytes) -> None:
+        """Hand `payload` on towards the cloud, QoS 0: offline it is refused and not kept. Raises as `publish_cloud`."""
+        self._publish_cloud(topic, payload, model.QOS.AT_MOST_ONCE)
+
+    def _publish_cloud(self, topic: str, payload: bytes, qos: str) -> None:
         with self._judged(f"publish to cloud {topic}"):
-            self._await(
-                self._client.publish_to_iot_core_async(topic_name=topic, qos=model.QOS.AT_LEAST_ONCE, payload=payload)
-            )
+            self._await(self._client.publish_to_iot_core_async(topic_name=topic, qos=qos, payload=payload))
 
     def read(self) -> dict[str, Any]:
         """The component's configuration, without accessControl. Raises BusError."""
-        with self._judged("read the configuration"):
-            response = self._await(self._client.get_configuration_async(key_path=[]))
+        return self._configuration(None)
+
+    def configuration_of(self, component: str) -> dict[str, Any]:
+        """Another component's configuration, without accessControl. Raises BusError."""
+        return self._configuration(component)
+
+    def _configuration(self, component: str | None) -> dict[str, Any]:
+        with self._judged(f"read the configuration of {component or 'this component'}"):
+            response = self._await(self._client.get_configuration_async(component_name=component, key_path=[]))
         tree: dict[str, Any] = response.value or {}
         return {key: value for key, value in tree.items() if key != ACCESS_CONTROL}
+
+    def restart(self, component: str) -> None:
+        """Have the nucleus restart another component. Raises BusError."""
+        with self._judged(f"restart {component}"):
+            response = self._await(self._client.restart_component_async(component_name=component))
+        if response.restart_status != model.RequestStatus.SUCCEEDED:
+            raise BusUnavailableError(f"restart {component}: {response.message or response.restart_status}")
 
     def on_change(self, notify: Callable[[], None]) -> None:
         """Call `notify` after a change, possibly several times for one; read again on a timer as well.

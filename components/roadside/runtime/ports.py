@@ -47,6 +47,9 @@ class Bus(Protocol):
         BusUnavailableError, BusRefusedError, BusClosedError
         """
 
+    def publish_cloud_once(self, topic: str, payload: bytes) -> None:
+        """Hand `payload` on towards the cloud, QoS 0: for what is worth nothing later. Raises as `publish_cloud`."""
+
     def close(self) -> None:
         """End all subscriptions."""
 
@@ -59,6 +62,25 @@ class Configuration(Protocol):
 
     def on_change(self, notify: Callable[[], None]) -> None:
         """Call `notify` after a change; it must only set a flag, since the reader reads again."""
+
+
+class Neighbours(Protocol):
+    """The other components of the gateway, as far as the nucleus lets one component see to another."""
+
+    def configuration_of(self, component: str) -> dict[str, Any]:
+        """Another component's configuration, without accessControl. Raises BusError."""
+
+    def restart(self, component: str) -> None:
+        """Have the nucleus restart another component. Returns once it has agreed to.
+
+        Raises
+        ------
+        BusUnavailableError
+            It cannot: not now, or not at all. The classic nucleus needs the component aws.greengrass.Cli for it.
+        BusRefusedError
+            It is not allowed to us.
+        BusClosedError
+        """
 
 
 class Clock(Protocol):
