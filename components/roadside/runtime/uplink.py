@@ -1,26 +1,34 @@
 """Decides which queued message to send when, until the cloud has acknowledged each of them. No clock, no thread.
 
-Order: events, then live windows, then backlog (windows older than `live_ms`), each the oldest first. A lane leaves
-one place of the sending window to the lanes before it, so that an event never waits behind a backlog.
-A message that stays unacknowledged is sent again, at ever longer intervals; the cloud tells repetitions by
+Order: events, then live windows, then sensor summaries, then backlog (windows older than `live_ms`), each the oldest
+first. A lane leaves a place of the sending window to the lanes before it, so that an event never waits behind a
+backlog. A message that stays unacknowledged is sent again, at ever longer intervals; the cloud tells repetitions by
 (gateway, epoch, sequence).
+
+While the way is closed - the bus is unavailable, or takes messages and nothing is acknowledged for `silence_ms` - no
+fresh window is touched: only events and what may have been sent already are tried. So an outage of days leaves windows
+that were never sent, which may merge.
 """
 
 import heapq
 import logging
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from roadside.contract.codec import decode_ack, decode_window, encode_window
 from roadside.contract.errors import ContractError, DecodeError
-from roadside.runtime.database import ChecksumError
-from roadside.runtime.outbox import MessageHeader, Outbox, OutgoingMessage
+from roadside.runtime.budget import DailyBudget
+from roadside.runtime.database import ChecksumError, StoreError
+from roadside.runtime.lanes import Delivery, Lane, Lanes
+from roadside.runtime.outbox import Outbox
 from roadside.runtime.ports import BusRefusedError, BusUnavailableError
+from roadside.runtime.way import Way
 
 MAX_PUBLISHES_PER_SECOND: Final = 90  # IoT Core discards beyond 100/s of one gateway, all components together
-_SECOND_MS: Final = 1000
+_OF_THE_WAY: Final = ("publishes_per_second", "min_retry_ms", "max_retry_ms", "silence_ms")
+DISK_RETRY_MS: Final = 1000
+OFFERED_AT_ONCE: Final = 32  # one write to the disk for so many windows of a backlog
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +51,8 @@ class UplinkSettings:
     min_retry_ms, max_retry_ms : pause after the bus was unavailable; doubles likewise
     live_ms : age from which a window is backlog
     idle_ms : longest time between two calls of `pump`
+    silence_ms : without any acknowledgement of what was sent, after which the way counts as closed
+    daily_budget_bytes : what may go on one UTC day (`budget.py`); 0 sets no limit
     """
 
     publishes_per_second: int = 20
@@ -53,20 +63,31 @@ class UplinkSettings:
     max_retry_ms: int = 30_000
     live_ms: int = 60_000
     idle_ms: int = 60_000
+    silence_ms: int = 90_000
+    daily_budget_bytes: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.publishes_per_second <= MAX_PUBLISHES_PER_SECOND:
             raise ValueError(
                 f"publishes_per_second = {self.publishes_per_second}: must be 1 to {MAX_PUBLISHES_PER_SECOND}"
             )
-        for field in ("window", "ack_timeout_ms", "min_retry_ms", "idle_ms"):
+        for field in ("window", "ack_timeout_ms", "min_retry_ms", "idle_ms", "silence_ms"):
             if getattr(self, field) < 1:
                 raise ValueError(f"{field} = {getattr(self, field)}: must be positive")
+        if self.daily_budget_bytes < 0:
+            raise ValueError(f"daily_budget_bytes = {self.daily_budget_bytes}: must not be negative; 0 sets no limit")
+
+    def way(self) -> dict[str, int]:
+        """What concerns the way to the cloud alone."""
+        return {name: getattr(self, name) for name in _OF_THE_WAY}
 
 
 @dataclass(frozen=True, slots=True)
 class UplinkStatistics:
-    """What became of messages. `acknowledged`, `refused` and `given_up` count since the database began."""
+    """What became of messages. `acknowledged`, `refused`, `given_up` and `merged` count since the database began.
+
+    `spent_bytes` is the present UTC day's, `held_by_budget` tells that something waits for a later hour or day.
+    """
 
     sent: int
     resent: int
@@ -76,15 +97,22 @@ class UplinkStatistics:
     acknowledged: int
     refused: int
     given_up: int
+    merged: int
+    dead_letters: int
     backlog_messages: int
     backlog_bytes: int
     backlog_age_ms: int
+    spent_bytes: int
+    budget_bytes: int
+    held_by_budget: bool
 
 
-@dataclass(slots=True)
-class _Delivery:
-    header: MessageHeader
-    attempts: int = 0
+@dataclass(frozen=True, slots=True)
+class Resend:
+    """What became of a request to send again: how many are due now, and how many are not held (any more)."""
+
+    due: int
+    not_held: int
 
 
 class Uplink:
@@ -110,17 +138,18 @@ class Uplink:
         self._on_late = on_late or mark_backfill
 
         self._known_sequence = 0
-        self._deliveries: dict[int, _Delivery] = {}  # every queued message, by sequence
-        # Heaps of sequences; one whose delivery is gone is skipped when it comes up.
-        self._events: list[int] = []
-        self._live: list[int] = []
-        self._backlog: list[int] = []
-        self._resends: list[tuple[int, int]] = []  # (due, sequence)
+        self._lanes = Lanes(self._settings.live_ms)
+        self._resends: list[tuple[int, int]] = []  # heap of (due, sequence)
         self._in_flight: dict[int, int] = {}  # sequence -> when its place is free again, in order of sending
+        # Settled by the cloud or the bus, but not yet on the disk, which fails.
+        self._stored: set[int] = set()
+        self._refused: dict[int, str] = {}
+        self._disk_due_ms = 0
 
-        self._recent: deque[int] = deque(maxlen=self._settings.publishes_per_second)
-        self._quiet_until_ms = 0
-        self._retry_ms = self._settings.min_retry_ms
+        self._way = Way(**self._settings.way())
+        self._budget = DailyBudget(outbox, self._settings.daily_budget_bytes)
+        self._held_by_budget = False
+        self._flowing = True
         self._sent = self._resent = self._unavailable = self._other_epochs = self._unreadable = 0
 
     @property
@@ -130,7 +159,23 @@ class Uplink:
     def configure(self, settings: UplinkSettings) -> None:
         """Adopt other settings; what is in flight stays so."""
         self._settings = settings
-        self._recent = deque(self._recent, maxlen=settings.publishes_per_second)
+        self._way.configure(**settings.way())
+        self._lanes.live_ms = settings.live_ms
+        self._budget.daily_bytes = settings.daily_budget_bytes
+
+    @property
+    def takes_live(self) -> bool:
+        """Whether a window queued now will be sent at once, so that it may be queued as offered."""
+        return self._flowing and self._budget.allows(Lane.LIVE)
+
+    @property
+    def held_by_budget(self) -> bool:
+        """Whether something waits for a later hour or day."""
+        return self._held_by_budget
+
+    def silent_ms(self, steady_ms: int) -> int:
+        """For how long the bus has taken messages without any being acknowledged; 0 when none is expected."""
+        return self._way.silent_ms(steady_ms)
 
     def pump(self, wall_ms: int, steady_ms: int) -> int:
         """Send what may be sent now.
@@ -145,22 +190,27 @@ class Uplink:
         BusClosedError
             The connection is gone for good. Nothing is lost.
         StoreError
-            The disk failed; call again. Nothing is lost, though a message may be sent twice.
+            The disk cannot be read. Nothing is lost. That it cannot be written is no reason to stop: what the cloud
+            has is remembered, and settled later.
         """
-        self._learn()
-        self._release(steady_ms)
+        self._settle(wall_ms, steady_ms)
+        self._learn(wall_ms)
+        self._release(wall_ms, steady_ms)
+        self._lanes.age(wall_ms)
+        self._budget.look(wall_ms, steady_ms)
         while True:
-            lane = self._next_lane(wall_ms)
-            if lane is None:
+            self._flowing = self._way.is_open(steady_ms)
+            following = self._next(steady_ms)
+            if following is None:
                 break
-            wake_ms = max(self._quiet_until_ms, self._rate_free_ms())
+            wake_ms = self._way.free_ms()
             if wake_ms > steady_ms:
                 return min(wake_ms, steady_ms + self._settings.idle_ms)
-            self._send(self._deliveries[lane[0]], lane, wall_ms, steady_ms)
+            self._send(*following, wall_ms, steady_ms)
         return self._idle_until_ms(steady_ms)
 
     def on_ack(self, payload: bytes, wall_ms: int) -> None:
-        """Take the cloud's acknowledgement. Raises StoreError if the disk failed; the messages are then sent again."""
+        """Take the cloud's acknowledgement. Raises StoreError if the database is corrupt."""
         try:
             ack = decode_ack(payload)
         except DecodeError as error:
@@ -170,17 +220,33 @@ class Uplink:
         if ack.epoch_ms != self._epoch_ms:
             self._other_epochs += 1
             return
-        self._learn()
-        stored = {sequence for sequence in ack.stored if sequence in self._deliveries}
-        refused = {
-            sequence: reason
-            for sequence, reason in ack.refused
-            if sequence in self._deliveries and sequence not in stored
-        }
-        if stored or refused:
-            self._outbox.settle(stored, list(refused.items()), wall_ms)
-        for sequence in (*stored, *refused):
-            self._forget(sequence)
+        self._way.answered()
+        self._learn(wall_ms)
+        self._stored.update(sequence for sequence in ack.stored if sequence in self._lanes)
+        for sequence, reason in ack.refused:
+            if sequence in self._lanes and sequence not in self._stored:
+                self._refused[sequence] = reason
+                _log.error("the cloud refuses a message", extra={"sequence": sequence, "reason": reason})
+        self._settle(wall_ms, None)
+
+    def resend(self, runs: Iterable[tuple[int, int]], wall_ms: int) -> Resend:
+        """Send those sequences of the runs (first, length) at once that are still held."""
+        due = asked = 0
+        self._learn(wall_ms)
+        for first, length in runs:
+            asked += length
+            for sequence in [held for held in self._lanes if first <= held < first + length]:
+                self._in_flight.pop(sequence, None)
+                self._lanes[sequence].attempts = min(self._lanes[sequence].attempts, 1)
+                self._lanes.again(sequence, wall_ms)
+                due += 1
+        return Resend(due, asked - due)
+
+    def forget(self, sequences: Iterable[int]) -> None:
+        """These have left the outbox."""
+        for sequence in sequences:
+            self._lanes.forget(sequence)
+            self._in_flight.pop(sequence, None)
 
     def revive_dead_letters(self) -> int:
         """Send again what was refused, say after a missing permission was granted; tells how many."""
@@ -201,89 +267,102 @@ class Uplink:
             acknowledged=totals.acknowledged,
             refused=totals.refused,
             given_up=totals.given_up,
+            merged=totals.merged,
+            dead_letters=totals.dead_letters,
             backlog_messages=totals.messages,
             backlog_bytes=totals.bytes,
             backlog_age_ms=0 if oldest_ms is None else max(0, wall_ms - oldest_ms),
+            spent_bytes=self._budget.spent_bytes,
+            budget_bytes=self._budget.daily_bytes,
+            held_by_budget=self._held_by_budget,
         )
 
-    def _learn(self) -> None:
+    def _learn(self, wall_ms: int) -> None:
         for header in self._outbox.headers(after_sequence=self._known_sequence):
             self._known_sequence = header.sequence
-            if header.sequence not in self._deliveries:
-                self._deliveries[header.sequence] = _Delivery(header)
-                self._enqueue(header)
+            is_settled = header.sequence in self._stored or header.sequence in self._refused
+            if header.sequence not in self._lanes and not is_settled:
+                self._lanes.add(header, wall_ms)
 
-    def _enqueue(self, header: MessageHeader) -> None:
-        heapq.heappush(self._events if header.kind == "events" else self._live, header.sequence)
-
-    def _release(self, steady_ms: int) -> None:
+    def _release(self, wall_ms: int, steady_ms: int) -> None:
         """Free the places of messages given up waiting for, and put those due for a resend back into their lanes."""
         for sequence, free_ms in list(self._in_flight.items()):
             if free_ms > steady_ms:
                 break
             del self._in_flight[sequence]
         while self._resends and self._resends[0][0] <= steady_ms:
-            _, sequence = heapq.heappop(self._resends)
-            if sequence in self._deliveries:
-                self._enqueue(self._deliveries[sequence].header)
+            self._lanes.again(heapq.heappop(self._resends)[1], wall_ms)
 
-    def _next_lane(self, wall_ms: int) -> list[int] | None:
-        """The lane whose head may go now, if any."""
-        self._drop_settled(self._live)
-        while self._live and self._is_late(self._deliveries[self._live[0]].header, wall_ms):
-            heapq.heappush(self._backlog, heapq.heappop(self._live))
-            self._drop_settled(self._live)
-        for reserved, lane in enumerate((self._events, self._live, self._backlog)):
-            self._drop_settled(lane)
-            if lane and len(self._in_flight) < max(1, self._settings.window - reserved):
-                return lane
+    def _next(self, steady_ms: int) -> tuple[Lane, int] | None:
+        """The lane whose head may go now, and this head; None if nothing may."""
+        self._held_by_budget = False
+        for lane in Lane:
+            # Sensor summaries are few, so the backlog need not leave them a place.
+            reserved = min(lane, Lane.SENSORS)
+            if len(self._in_flight) >= max(1, self._settings.window - reserved):
+                return None
+            if not self._budget.allows(lane):
+                waits = self._lanes.head(lane) is not None or self._lanes.fresh(lane, 1)
+                self._held_by_budget = self._held_by_budget or bool(waits)
+                continue
+            if self._lanes.head(lane) is None:
+                self._admit(lane, steady_ms)
+            sequence = self._lanes.head(lane)
+            if sequence is not None:
+                return lane, sequence
         return None
 
-    def _drop_settled(self, lane: list[int]) -> None:
-        while lane and lane[0] not in self._deliveries:
-            heapq.heappop(lane)
+    def _admit(self, lane: Lane, steady_ms: int) -> None:
+        """Offer the next fresh windows; while the way is closed only one, and only if nothing else can try it."""
+        if steady_ms < self._disk_due_ms or not (self._flowing or self._lanes.offered_windows == 0):
+            return
+        fresh = self._lanes.fresh(lane, OFFERED_AT_ONCE if self._flowing else 1)
+        if fresh and self._written(lambda: self._outbox.offer(fresh), steady_ms):
+            self._lanes.admit(lane, fresh)
 
     def _idle_until_ms(self, steady_ms: int) -> int:
         """When the next resend is due, or a place in the window comes free for what waits."""
         wake_ms = steady_ms + self._settings.idle_ms
         if self._resends:
             wake_ms = min(wake_ms, self._resends[0][0])
-        if self._in_flight and (self._events or self._live or self._backlog):
+        if self._in_flight and self._lanes.any_due():
             wake_ms = min(wake_ms, next(iter(self._in_flight.values())))
+        if self._disk_due_ms > steady_ms:
+            wake_ms = min(wake_ms, self._disk_due_ms)
         return wake_ms
 
-    def _is_late(self, header: MessageHeader, wall_ms: int) -> bool:
-        return header.kind == "windows" and wall_ms - header.created_ms > self._settings.live_ms
-
-    def _rate_free_ms(self) -> int:
-        full = len(self._recent) == self._settings.publishes_per_second
-        return self._recent[0] + _SECOND_MS if full else 0
-
-    def _send(self, delivery: _Delivery, lane: list[int], wall_ms: int, steady_ms: int) -> None:
+    def _send(self, lane: Lane, sequence: int, wall_ms: int, steady_ms: int) -> None:
         """Send the head of `lane`. It leaves the lane only when it is clear what became of it."""
-        sequence = delivery.header.sequence
+        delivery = self._lanes[sequence]
         try:
             message = self._outbox.read(sequence)
             if message is None:  # given up meanwhile
-                self._forget(sequence)
+                self.forget([sequence])
                 return
-            payload = self._payload(message, wall_ms)
+            is_late = self._lanes.is_late(delivery.header, wall_ms)
+            payload = self._on_late(message.payload) if is_late else message.payload
         except (ChecksumError, ContractError) as error:
-            self._refuse(sequence, str(error), wall_ms)
+            self._refuse(sequence, str(error), wall_ms, steady_ms)
             return
-        self._recent.append(steady_ms)
+        self._way.trying(steady_ms)
         try:
             self._publisher.publish_cloud(message.topic, payload)
         except BusUnavailableError:
             self._unavailable += 1
-            self._quiet_until_ms = steady_ms + self._retry_ms
-            self._retry_ms = min(2 * self._retry_ms, self._settings.max_retry_ms)
+            self._way.unavailable(steady_ms)
             return
         except BusRefusedError as error:
-            self._refuse(sequence, str(error) or type(error).__name__, wall_ms)
+            self._refuse(sequence, str(error) or type(error).__name__, wall_ms, steady_ms)
             return
-        heapq.heappop(lane)
-        self._retry_ms = self._settings.min_retry_ms
+        self._taken(lane, sequence, delivery, steady_ms)
+        self._budget.spend(len(payload) + len(message.topic.encode()))
+        if self._budget.is_to_be_noted and steady_ms >= self._disk_due_ms:
+            self._written(self._budget.note, steady_ms)
+
+    def _taken(self, lane: Lane, sequence: int, delivery: Delivery, steady_ms: int) -> None:
+        """The bus has taken the head of `lane`."""
+        self._lanes.take(lane)
+        self._way.taken(steady_ms)
         self._sent += 1
         self._resent += delivery.attempts > 0
         timeout_ms = self._settings.ack_timeout_ms
@@ -292,18 +371,34 @@ class Uplink:
         heapq.heappush(self._resends, (steady_ms + wait_ms, sequence))
         self._in_flight[sequence] = steady_ms + timeout_ms
 
-    def _payload(self, message: OutgoingMessage, wall_ms: int) -> bytes:
-        header = MessageHeader(message.sequence, message.kind, message.created_ms)
-        return self._on_late(message.payload) if self._is_late(header, wall_ms) else message.payload
-
-    def _refuse(self, sequence: int, reason: str, wall_ms: int) -> None:
-        self._outbox.settle((), [(sequence, reason)], wall_ms)
-        self._forget(sequence)
+    def _refuse(self, sequence: int, reason: str, wall_ms: int, steady_ms: int) -> None:
+        self._refused[sequence] = reason
         _log.error("set a message aside that cannot be sent", extra={"sequence": sequence, "reason": reason})
+        self._settle(wall_ms, steady_ms)
 
-    def _forget(self, sequence: int) -> None:
-        self._deliveries.pop(sequence, None)
-        self._in_flight.pop(sequence, None)
+    def _settle(self, wall_ms: int, steady_ms: int | None) -> None:
+        """Have the outbox forget what is done with. When the disk fails, it is tried again; until then none is sent."""
+        if not self._stored and not self._refused:
+            return
+        self.forget([*self._stored, *self._refused])
+        if steady_ms is not None and steady_ms < self._disk_due_ms:
+            return
+        stored, refused = self._stored, list(self._refused.items())
+        if self._written(lambda: self._outbox.settle(stored, refused, wall_ms), steady_ms):
+            self._stored, self._refused = set(), {}
+
+    def _written(self, write: Callable[[], None], steady_ms: int | None) -> bool:
+        """Whether the disk took it; any fault but a corrupt database is waited out."""
+        try:
+            write()
+        except StoreError as error:
+            if error.fault == "corrupt":
+                raise
+            _log.warning("cannot write what became of messages; going on", extra={"reason": str(error)})
+            if steady_ms is not None:
+                self._disk_due_ms = steady_ms + DISK_RETRY_MS
+            return False
+        return True
 
 
 def mark_backfill(payload: bytes) -> bytes:

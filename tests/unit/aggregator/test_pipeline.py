@@ -129,7 +129,7 @@ def test_what_is_held_in_memory_is_bounded_and_counted(monkeypatch: pytest.Monke
 
 def queued(gateway: Gateway) -> int:
     """Windows and events that were ever queued."""
-    return gateway.store.outbox._counter("sequence")
+    return gateway.store.outbox._counters.value("sequence")
 
 
 def test_a_bus_that_is_unavailable_for_long_delays_and_loses_nothing() -> None:
