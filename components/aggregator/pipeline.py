@@ -8,7 +8,8 @@ Messages received since then are journalled every `JOURNAL_INTERVAL_MS`; a kille
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,12 +22,15 @@ from aggregator.intake import Intake
 from aggregator.results import Results
 from aggregator.settings import AggregatorSettings
 from roadside.core.aggregator import Output, rejected_by_name
+from roadside.runtime.coarsening import Coarsener
 from roadside.runtime.database import StoreError
 from roadside.runtime.store import GatewayStore
 from roadside.runtime.uplink import Publisher, Uplink, UplinkStatistics
 
 JOURNAL_INTERVAL_MS: Final = 500  # a killed process loses what came since; we promise a second
 RETRY_MS: Final = 1000
+COARSEN_AGAIN_MS: Final = 1000  # between two steps, each of which takes about 0.1 s
+COARSEN_IDLE_MS: Final = 10_000
 MAX_JOURNAL_BYTES: Final = 4 * 1024 * 1024  # unwritten, while the disk fails
 
 _log = logging.getLogger(__name__)
@@ -90,6 +94,9 @@ class Pipeline:
         self._unjournalled_bytes = 0
         self._journal_due_ms: int | None = None
         self._save_due_ms: int | None = None
+        self._coarsener = Coarsener(store)
+        self._coarsen_due_ms: int | None = None
+        self._final_ms = 0  # windows that end by then can change no more, by the stored state
         for record in store.journal.records():
             for wall_ms, topic, payload in msgspec.msgpack.decode(record, type=JournalRecord):
                 self._feed(topic, payload, wall_ms, steady_ms)
@@ -139,11 +146,8 @@ class Pipeline:
             self._journal_due_ms = steady_ms + JOURNAL_INTERVAL_MS
 
     def on_ack(self, payload: bytes, wall_ms: int) -> None:
-        """Take the cloud's acknowledgement."""
-        try:
-            self._uplink.on_ack(payload, wall_ms)
-        except StoreError as error:
-            _log.warning("cannot settle acknowledged messages; they will be sent again", extra={"reason": str(error)})
+        """Take the cloud's acknowledgement. Raises StoreError if the database is corrupt."""
+        self._uplink.on_ack(payload, wall_ms)
 
     def tick(self, wall_ms: int, steady_ms: int) -> int:
         """Close what is due, make it durable, send what may be sent.
@@ -167,22 +171,20 @@ class Pipeline:
             self._generations[-1].absorb(generation)
             if self._save_due_ms is None:
                 self._save_due_ms = steady_ms
-        try:
+        with self._waiting_out(steady_ms):
             due = [at_ms for at_ms in (self._save_due_ms, self._journal_due_ms) if at_ms is not None]
             if due and min(due) <= steady_ms:
                 if self._save_due_ms is not None:
                     self._save(wall_ms)
                 else:
                     self._journal()
+            self._coarsen_if_pressed(wall_ms, steady_ms)
+        # Whatever came of writing: what is committed is sent, and what is acknowledged makes room.
+        pump_ms = steady_ms + RETRY_MS
+        with self._waiting_out(steady_ms):
             pump_ms = self._uplink.pump(wall_ms, steady_ms)
-        except StoreError as error:
-            if error.fault == "corrupt":
-                raise
-            _log.error("cannot write; holding results in memory", extra={"reason": str(error)})
-            self._defer(steady_ms + RETRY_MS)
-            pump_ms = steady_ms + RETRY_MS
         wakes = [generation.aggregator.wake_at_steady_ms() for generation in self._generations]
-        next_ms = [pump_ms, self._journal_due_ms, self._save_due_ms, *wakes]
+        next_ms = [pump_ms, self._journal_due_ms, self._save_due_ms, self._coarsen_due_ms, *wakes]
         return max(steady_ms, min(at_ms for at_ms in next_ms if at_ms is not None))
 
     def flush(self, wall_ms: int) -> None:
@@ -239,7 +241,7 @@ class Pipeline:
         """One transaction: the results' messages, the state without them, an empty journal."""
         try:
             with self._store.transaction():
-                self._results.queue(wall_ms)
+                self._results.queue(wall_ms, windows_go_at_once=self._uplink.takes_live)
                 self._checkpoint.save(self._generations)
                 self._store.journal.clear()
         except StoreError:
@@ -247,8 +249,36 @@ class Pipeline:
             raise
         self._checkpoint.done()
         self._results.done()
+        self._final_ms = min((generation.aggregator.final_ms for generation in self._generations), default=0)
         self._save_due_ms = None
         self._forget_unjournalled()
+
+    def _coarsen_if_pressed(self, wall_ms: int, steady_ms: int) -> None:
+        """Merge windows of the backlog when it grows too large, or when the day's bytes run short.
+
+        Only those that are final by the stored state, since a restart goes back to it, and of which no later edition
+        waits in memory.
+        """
+        if not self._uplink.held_by_budget and not self._store.outbox.pressed(wall_ms):
+            self._coarsen_due_ms = None
+        elif (self._coarsen_due_ms is None or self._coarsen_due_ms <= steady_ms) and not self._results:
+            gone = self._coarsener.step(self._final_ms)
+            self._uplink.forget(gone)
+            self._coarsen_due_ms = steady_ms + (COARSEN_AGAIN_MS if gone else COARSEN_IDLE_MS)
+
+    @contextmanager
+    def _waiting_out(self, steady_ms: int) -> Iterator[None]:
+        """Any fault of the disk but a corrupt database passes: what could not be written is held and tried again."""
+        try:
+            yield
+        except StoreError as error:
+            if error.fault == "corrupt":
+                raise
+            _log.error("the disk fails; holding results in memory", extra={"reason": str(error)})
+            retry_ms = steady_ms + RETRY_MS
+            self._save_due_ms = None if self._save_due_ms is None else retry_ms
+            self._journal_due_ms = None if self._journal_due_ms is None else retry_ms
+            self._coarsen_due_ms = None if self._coarsen_due_ms is None else retry_ms
 
     def _journal(self) -> None:
         with self._store.transaction():
@@ -259,9 +289,3 @@ class Pipeline:
         self._unjournalled = []
         self._unjournalled_bytes = 0
         self._journal_due_ms = None
-
-    def _defer(self, until_ms: int) -> None:
-        if self._save_due_ms is not None:
-            self._save_due_ms = until_ms
-        if self._journal_due_ms is not None:
-            self._journal_due_ms = until_ms

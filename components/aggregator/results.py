@@ -12,10 +12,10 @@ from roadside.contract.codec import encode_window
 from roadside.contract.errors import ContractError
 from roadside.contract.events import encode_event
 from roadside.contract.summary import SegmentSummary, WindowSummary
-from roadside.core.aggregator import ClosedWindow, Output
+from roadside.core.aggregator import Output
 from roadside.core.congestion import CongestionChange
 from roadside.core.registry import Registry
-from roadside.runtime.outbox import MessageRefusedError, Outbox, OutgoingMessage
+from roadside.runtime.outbox import MessageRefusedError, Outbox, OutgoingMessage, WindowKey
 
 MAX_HELD: Final = 2000  # while the disk fails
 
@@ -28,10 +28,12 @@ class _Result:
 
     kind : the cloud's topic for it
     encode : sequence -> payload; raises ContractError
+    window : the window and edition that it tells of, if it is one
     """
 
     kind: topics.CloudKind
     encode: Callable[[int], bytes]
+    window: WindowKey | None = None
 
 
 class Results:
@@ -55,23 +57,30 @@ class Results:
     def collect(self, output: Output, registry: Registry, reading_interval_ms: int) -> None:
         """Take what is to be told; the oldest results give way when the disk fails for long."""
         self._held += [_Result("events", partial(self._event, change, registry)) for change in output.changes]
-        self._held += [
-            _Result("windows", self._window(window, messages.segment_summaries(window, registry), reading_interval_ms))
-            for window in output.windows
-        ]
+        for window in output.windows:
+            key = WindowKey(window.start_ms, window.window_ms, window.revision)
+            segments = messages.segment_summaries(window, registry)
+            self._held.append(_Result("windows", partial(self._window, key, segments, reading_interval_ms), key))
         excess = len(self._held) - MAX_HELD
         if excess > 0:
             del self._held[:excess]
             self.shed += excess
 
-    def queue(self, wall_ms: int) -> None:
-        """Put all into the outbox, inside the caller's transaction."""
+    def queue(self, wall_ms: int, *, windows_go_at_once: bool) -> None:
+        """Put all into the outbox, inside the caller's transaction.
+
+        Parameters
+        ----------
+        windows_go_at_once : whether the uplink will send them now, which saves noting later that it does
+        """
         self._refused = 0
         for result in self._held:
             sequence = self._outbox.next_sequence()
             try:
-                payload = result.encode(sequence)
-                self._outbox.add(OutgoingMessage(sequence, result.kind, self._topics[result.kind], payload, wall_ms))
+                message = OutgoingMessage(
+                    sequence, result.kind, self._topics[result.kind], result.encode(sequence), wall_ms, result.window
+                )
+                self._outbox.add(message, offered=result.window is None or windows_go_at_once)
             except (ContractError, MessageRefusedError) as error:
                 # It fails for ever, so it must not stop what follows it.
                 self._refused += 1
@@ -87,22 +96,17 @@ class Results:
         return encode_event(messages.congestion_event(change, registry, self._gateway, self._epoch_ms, sequence))
 
     def _window(
-        self, window: ClosedWindow, segments: tuple[SegmentSummary, ...], reading_interval_ms: int
-    ) -> Callable[[int], bytes]:
-        start_ms, window_ms, revision = window.start_ms, window.window_ms, window.revision
-
-        def encode(sequence: int) -> bytes:
-            return encode_window(
-                WindowSummary(
-                    gateway=self._gateway,
-                    epoch_ms=self._epoch_ms,
-                    sequence=sequence,
-                    window_start_ms=start_ms,
-                    window_ms=window_ms,
-                    segments=segments,
-                    revision=revision,
-                    reading_interval_ms=reading_interval_ms,
-                )
+        self, key: WindowKey, segments: tuple[SegmentSummary, ...], reading_interval_ms: int, sequence: int
+    ) -> bytes:
+        return encode_window(
+            WindowSummary(
+                gateway=self._gateway,
+                epoch_ms=self._epoch_ms,
+                sequence=sequence,
+                window_start_ms=key.start_ms,
+                window_ms=key.length_ms,
+                segments=segments,
+                revision=key.revision,
+                reading_interval_ms=reading_interval_ms,
             )
-
-        return encode
+        )

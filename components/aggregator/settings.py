@@ -30,6 +30,7 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     correction_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 300
     max_future_skew_ms: Milliseconds = 5000
     publishes_per_second: Annotated[int, Meta(ge=1, le=MAX_PUBLISHES_PER_SECOND)] = 20
+    daily_budget_megabytes: Annotated[int, Meta(ge=0, le=1_000_000)] = 0  # 0: no limit
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     segments: list[SegmentSettings] = []
 
@@ -73,4 +74,7 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
     def uplink(self) -> UplinkSettings:
         """The uplink's view of these settings."""
-        return UplinkSettings(publishes_per_second=self.publishes_per_second)
+        return UplinkSettings(
+            publishes_per_second=self.publishes_per_second,
+            daily_budget_bytes=1_000_000 * self.daily_budget_megabytes,
+        )

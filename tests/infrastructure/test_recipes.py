@@ -195,6 +195,7 @@ def test_aggregator_configuration_is_the_documented_one() -> None:
         "maxFutureSkewMs": 5000,
         "readingIntervalMs": 1000,
         "publishesPerSecond": 20,
+        "dailyBudgetMegabytes": 0,
         "logLevel": "INFO",
         "segments": [],
     }

@@ -131,6 +131,7 @@ class Aggregator:
         self.detector = CongestionDetector(registry, config.congestion)
         self.grids: dict[int, WindowGrid] = {}  # by start, open, closed and corrected
         self.next_start_ms: int | None = None  # first window not closed yet
+        self.final_ms = 0  # windows that end by then are retired, whatever the correction age becomes
         self.until_ms: int | None = None  # where a successor takes over; this one closes no window from there on
         self.states: dict[int, IntColumn] = {}  # congestion state as told with the first edition, by start
 
@@ -143,7 +144,8 @@ class Aggregator:
         watermark_ms = self.clock.watermark_ms(steady_ms)
         start_ms = batch.timestamp_ms - batch.timestamp_ms % self.config.window_ms
         if watermark_ms is not None:
-            retired = start_ms + self.config.window_ms + self.config.correction_age_ms <= watermark_ms
+            final_ms = max(self.final_ms, watermark_ms - self.config.correction_age_ms)
+            retired = start_ms + self.config.window_ms <= final_ms
             fault[(fault == Fault.NO_FAULT) & retired] = Fault.TOO_LATE
         usable = fault == Fault.NO_FAULT
         # A window is late once it has been due, so before the first one closes the beginning may still move back.
@@ -345,7 +347,8 @@ class Aggregator:
         )
 
     def _retire(self, watermark_ms: int) -> None:
-        for start_ms in [s for s, g in self.grids.items() if g.end_ms + self.config.correction_age_ms <= watermark_ms]:
+        self.final_ms = max(self.final_ms, watermark_ms - self.config.correction_age_ms)
+        for start_ms in [start for start, grid in self.grids.items() if grid.end_ms <= self.final_ms]:
             del self.grids[start_ms]
             self.states.pop(start_ms, None)
 

@@ -92,6 +92,7 @@ def _head(aggregator: Aggregator) -> dict[str, Any]:
     return {
         **_identity(aggregator),
         "next_start_ms": aggregator.next_start_ms,
+        "final_ms": aggregator.final_ms,
         "until_ms": aggregator.until_ms,
         "latest_ms": aggregator.clock.latest_ms,
         "watermark_ms": aggregator.clock.reached_ms,
@@ -103,6 +104,7 @@ def _head(aggregator: Aggregator) -> dict[str, Any]:
 
 def _restore_head(aggregator: Aggregator, head: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     aggregator.next_start_ms = head["next_start_ms"]
+    aggregator.final_ms = head.get("final_ms", 0)  # states of 0.1 have none
     aggregator.until_ms = head["until_ms"]
     aggregator.clock.latest_ms = head["latest_ms"]
     aggregator.clock.reached_ms = head["watermark_ms"]

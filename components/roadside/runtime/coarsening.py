@@ -9,6 +9,7 @@ that it tells of leave in the same transaction, so no two messages ever cover th
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import groupby
 from typing import Final, Protocol
 
@@ -86,14 +87,14 @@ class Coarsener:
         if None in messages:
             return None
         kept = [message for message in messages if message is not None]
-        sequence = self._outbox.next_sequence()
         try:
-            window = merge_windows([decode_window(message.payload) for message in kept], sequence)
+            window = merge_windows([decode_window(message.payload) for message in kept], sequence=0)
         except ContractError as error:  # another layout began within the span, or one cannot be read
             _log.info("windows were left apart", extra={"reason": str(error)})
             return None
+        window = replace(window, sequence=self._outbox.next_sequence())
         return OutgoingMessage(
-            sequence,
+            window.sequence,
             kept[0].kind,
             kept[0].topic,
             encode_window(window),

@@ -10,7 +10,7 @@ from roadside.runtime.database import StoreError
 from roadside.runtime.outbox import OutgoingMessage
 from roadside.runtime.ports import BusClosedError, BusRefusedError, BusUnavailableError
 from roadside.runtime.store import GatewayStore
-from roadside.runtime.uplink import Uplink, UplinkSettings, mark_backfill
+from roadside.runtime.uplink import DISK_RETRY_MS, Uplink, UplinkSettings, mark_backfill
 
 WALL_MS = 1_800_000_000_000
 WINDOW = WindowSummary("g", 1, 1, 0, 10_000, (SegmentSummary(7),))
@@ -248,24 +248,26 @@ def test_acknowledgements_of_another_epoch_and_unreadable_ones_change_nothing_an
     assert statistics.backlog_messages == 1
 
 
-def test_a_disk_that_fails_while_acknowledging_leaves_the_message_to_be_acknowledged_again(
+def full_disk(*_arguments: object) -> None:
+    raise StoreError("full", "writing", "no room")
+
+
+def test_an_acknowledgement_that_the_disk_does_not_take_is_remembered_and_settled_later(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     bench = Bench()
     bench.queue(b"one")
+    bench.queue(b"two")
     bench.pump()
-
-    def fail(*arguments: object) -> None:
-        raise StoreError("full", "writing", "no room")
-
     with monkeypatch.context() as patched:
-        patched.setattr(bench.store.outbox, "settle", fail)
-        with pytest.raises(StoreError):
-            bench.acknowledge(1)
-    bench.pump(30_000)
-    assert bench.take() == [b"one", b"one"]
-    bench.acknowledge(1)
-    assert bench.store.outbox.totals().acknowledged == 1
+        patched.setattr(bench.store.outbox, "settle", full_disk)
+        bench.acknowledge(1, refused=((2, "no"),))
+        assert bench.pump(30_000) == 30_000 + DISK_RETRY_MS
+    assert bench.take() == [b"one", b"two"], "neither is sent again"
+    assert bench.store.outbox.totals().acknowledged == 0
+    bench.pump(30_000 + DISK_RETRY_MS)
+    totals = bench.store.outbox.totals()
+    assert (totals.messages, totals.acknowledged, totals.refused) == (0, 1, 1)
 
 
 def test_acknowledgements_of_the_unknown_are_ignored() -> None:
