@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from simulator.options import Break, Chaos, NucleusProfile, RunOptions
+from simulator.faults import NEEDS_REAL_GATEWAY, Chaos, expand
+from simulator.options import Break, NucleusProfile, RunOptions
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,7 +37,9 @@ def run(
     window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic and faults.")] = 1,
     profile: Annotated[NucleusProfile, typer.Option(help="Nucleus of the real gateways.")] = NucleusProfile.CLASSIC,
-    chaos: Annotated[Chaos, typer.Option(help="kill-gateway: SIGKILL a real Aggregator in mid-run.")] = Chaos.NONE,
+    chaos: Annotated[
+        list[Chaos] | None, typer.Option(help="What to break on purpose in mid-run; give it several times, or all.")
+    ] = None,
     break_window: Annotated[
         Break, typer.Option(help="Damage one stored window before verification, to see that it is found.")
     ] = Break.NONE,
@@ -66,13 +69,14 @@ def run(
         window_s=window_s,
         seed=seed,
         profile=profile,
-        chaos=chaos,
+        chaos=expand(chaos or []),
         break_window=break_window,
         auth=auth,
         out=out,
     )
-    if chaos is Chaos.KILL_GATEWAY and options.gateways_real == 0:
-        raise _fail(ValueError("--chaos kill-gateway needs a real gateway to kill: give --gateways-real 1 or more"))
+    for kind in sorted(NEEDS_REAL_GATEWAY & set(chaos or [])):
+        if options.gateways_real == 0:
+            raise _fail(ValueError(f"--chaos {kind} needs a real gateway: give --gateways-real 1 or more"))
     try:
         result = run_city(options, console)
     except (

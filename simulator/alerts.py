@@ -3,7 +3,7 @@
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
@@ -17,7 +17,7 @@ CONGESTION: Final = get_args(CongestionKind)  # the kinds that the oracle forete
 
 @dataclass(slots=True)
 class AlertVerdict:
-    """Expected and delivered congestion alerts, without those of gateways whose process was killed.
+    """Expected and delivered congestion alerts, without those that readings lost in a crash may have changed.
 
     Those are counted apart, and so are the events of other kinds, of which the oracle says nothing.
     """
@@ -85,10 +85,16 @@ def verify_alerts(
     delivered: Iterable[dict[str, Any]],
     *,
     until_ms: int,
-    killed_segments: set[int],
+    uncertain: Mapping[int, int],
     repeated: int,
 ) -> AlertVerdict:
-    """Compare congestion by segment, kind and time; windows after `until_ms`, when no sensor measured, are left out."""
+    """Compare congestion by segment, kind and time; windows after `until_ms`, when no sensor measured, are left out.
+
+    Parameters
+    ----------
+    uncertain : by segment number, start of the first window whose readings came otherwise than planned: its alerts
+        from there on are counted apart
+    """
     events = list(delivered)
     should = {(alert.segment_number, alert.started, alert.occurred_ms) for alert in expected}
     did = {
@@ -96,14 +102,14 @@ def verify_alerts(
         for event in events
         if event["kind"] in CONGESTION and event["occurred_ms"] <= until_ms
     }
-    of_killed = {key for key in should | did if key[0] in killed_segments}
-    should -= of_killed
-    did -= of_killed
+    apart = {key for key in should | did if key[0] in uncertain and key[2] > uncertain[key[0]]}
+    should -= apart
+    did -= apart
     return AlertVerdict(
         expected=len(should),
         delivered=len(did),
         repeated=repeated,
-        of_killed_gateways=len(of_killed),
+        of_killed_gateways=len(apart),
         others=dict(Counter(event["kind"] for event in events if event["kind"] not in CONGESTION)),
         missing=sorted(should - did),
         unexpected=sorted(did - should),

@@ -2,7 +2,7 @@
 
 import queue
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +12,8 @@ from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup
 
 from components.build import build_local
 from simulator.city import City, GatewayPlan
+from simulator.clocks import stepped_interpreter
+from simulator.faults import Chaos
 from simulator.feed import SLICES, CityFeed
 from simulator.gateways import AckQueue, LocalGateway, RealGateway
 from simulator.link import Meter, MeteredLink
@@ -43,6 +45,9 @@ class Fleet:
         self.meter = Meter()
         self.real: list[RealGateway] = []
         self.local: list[LocalGateway] = []
+        self.gateways: list[RealGateway | LocalGateway] = []
+        self.on_poll: Callable[[], None] = lambda: None  # called between any two things that the fleet does
+        self.longest_stall_s = 0.0  # between two slices, beyond their time
         self._options = options
         self._city = city
         self._identities = identities
@@ -50,7 +55,6 @@ class Fleet:
         self._work_dir = work_dir
         self._python = environment_python
         self._acks: AckQueue = queue.SimpleQueue()
-        self._gateways: list[RealGateway | LocalGateway] = []
         self._closing = ExitStack()
 
     def __enter__(self) -> "Fleet":
@@ -75,13 +79,19 @@ class Fleet:
         duration_s = self._options.duration_s
         second = 0
         caught_up_s = 0.0
+        delivered_s = time.monotonic() + max(0.0, start_ms / 1000 - time.time())
         while second < duration_s or not feed.exhausted:
             if second < duration_s:
                 feed.draw(second)
             for part, arrivals in enumerate(feed.deliver(second), start=1):
-                self._serve_until(start_ms / 1000 + second + part / SLICES)
+                due_s = start_ms / 1000 + second + part / SLICES
+                self._serve_until(due_s)
+                for real in self.real:
+                    real.lag_ms = round(1000 * max(0.0, time.time() - due_s))
                 for index, readings in arrivals:
-                    self._gateways[index].deliver(readings)
+                    self.gateways[index].deliver(readings)
+                self.longest_stall_s = max(self.longest_stall_s, time.monotonic() - delivered_s - 1 / SLICES)
+                delivered_s = time.monotonic()
             on_second(second)
             second += 1
             if second == duration_s:
@@ -96,20 +106,35 @@ class Fleet:
     def waiting(self) -> int:
         """Messages not yet acknowledged, and readings not yet taken."""
         backlog = sum(gateway.statistics().uplink.backlog_messages for gateway in self.local)
-        return backlog + sum(gateway.waiting for gateway in self.real)
+        return backlog + sum(gateway.waiting + gateway.link.unacknowledged for gateway in self.real)
+
+    def lacks(self, starts_ms: Collection[int]) -> int:
+        """How many of these windows were not acknowledged yet, over all gateways."""
+        return sum(len(set(starts_ms) - gateway.link.acknowledged_starts_ms) for gateway in self.gateways)
 
     def _serve_until(self, at_s: float) -> None:
-        while (left_s := at_s - time.time()) > 0:
-            try:
-                gateway, payload = self._acks.get(timeout=min(left_s, POLL_S))
+        """Serve, and at least once: a machine that is behind still has to take acknowledgements."""
+        while True:
+            self._serve_once(max(0.0, min(at_s - time.time(), POLL_S)))
+            if time.time() >= at_s:
+                return
+
+    def _serve_once(self, wait_s: float) -> None:
+        self.on_poll()
+        try:
+            gateway, payload = self._acks.get(timeout=wait_s)
+            gateway.on_ack(payload)
+            for _ in range(self._acks.qsize()):
+                gateway, payload = self._acks.get_nowait()
                 gateway.on_ack(payload)
-            except queue.Empty:
-                now_ms = time.monotonic_ns() // 1_000_000
-                for gateway in self.local:
-                    if gateway.wake_ms <= now_ms:
-                        gateway.tick()
-                for real in self.real:
-                    real.offer()
+        except queue.Empty:
+            pass  # nobody was acknowledged
+        now_ms = time.monotonic_ns() // 1_000_000
+        for local in self.local:
+            if local.wake_ms <= now_ms:
+                local.tick()
+        for real in self.real:
+            real.offer()
 
     def _start(self) -> None:
         group = EventLoopGroup(num_threads=1)  # type: ignore[no-untyped-call]
@@ -125,7 +150,7 @@ class Fleet:
             else:
                 gateway = LocalGateway(plan, self._configuration(plan), link, self._acks)
                 self.local.append(gateway)
-            self._gateways.append(gateway)
+            self.gateways.append(gateway)
         for real in self.real:
             real.wait_until_listening()
 
@@ -150,10 +175,13 @@ class Fleet:
 
     def _real(self, plan: GatewayPlan, link: MeteredLink, built: tuple[Path, Path], *, as_json: bool) -> RealGateway:
         recipe, artifacts = built
+        clock_folder = None
+        if Chaos.CLOCK_STEP in self._options.chaos:
+            clock_folder = stepped_interpreter(self._python, self._work_dir / f"{plan.gateway_id}-clock")
         deployment = ComponentDeployment(
             recipe_path=recipe,
             artifacts_dir=artifacts,
-            python=self._python,
+            python=clock_folder or self._python,
             configuration_merge=self._configuration(plan),
         )
         gateway = RealGateway(
@@ -163,6 +191,7 @@ class Fleet:
             profile=self._options.profile,
             work_dir=self._work_dir / plan.gateway_id,
             as_json=as_json,
+            clock_folder=clock_folder,
         )
         self._closing.callback(gateway.stop)
         self.real.append(gateway)

@@ -21,6 +21,7 @@ from roadside.contract.summary import ReadingFrame
 from roadside.runtime.settings import load_settings
 from roadside.runtime.store import GatewayStore
 from simulator.city import GatewayPlan
+from simulator.clocks import SteppedClock, step
 from simulator.delivery import Readings
 from simulator.feed import READINGS_PER_JSON_MESSAGE, frame, json_readings
 from simulator.link import LinkPublisher, MeteredLink
@@ -28,6 +29,7 @@ from simulator.local_nucleus import ComponentDeployment, ComponentState, LocalNu
 
 AGGREGATOR: Final = "city.roadside.Aggregator"
 CRASH_LOSS_MS: Final = 1000  # what the journal may miss when a process is killed
+KEPT_MS: Final = 30_000  # how long it is remembered what was handed over
 READY_TIMEOUT_S: Final = 30.0
 SOURCE: Final = "simulator"
 
@@ -37,30 +39,42 @@ class GatewayError(Exception):
 
 
 class LocalGateway:
-    """A gateway's pipeline in this process, with everything but the process and the IPC."""
+    """A gateway's pipeline in this process, with everything but the process and the IPC.
+
+    Its wall clock can be stepped.
+    """
 
     def __init__(self, plan: GatewayPlan, configuration: dict[str, Any], link: MeteredLink, acks: "AckQueue") -> None:
         self.plan = plan
         self.link = link
         self.wake_ms = 0
-        store = GatewayStore.open(None, _wall_ms())
+        self._clock = SteppedClock()
+        store = GatewayStore.open(None, self._clock.wall_ms())
         settings = load_settings(AggregatorSettings, configuration)
-        self._pipeline = Pipeline(plan.gateway_id, store, LinkPublisher(link), settings, steady_ms=_steady_ms())
+        self._pipeline = Pipeline(
+            plan.gateway_id, store, LinkPublisher(link), settings, steady_ms=self._clock.steady_ms()
+        )
         link.subscribe(topics.acks(plan.gateway_id), lambda _topic, payload: acks.put((self, payload)))
 
     def deliver(self, readings: Readings) -> None:
         """Hand over what arrived, then let the pipeline work."""
-        self._pipeline.receive(topics.frames(SOURCE), frame(readings, SOURCE), _wall_ms(), _steady_ms())
+        self._pipeline.receive(
+            topics.frames(SOURCE), frame(readings, SOURCE), self._clock.wall_ms(), self._clock.steady_ms()
+        )
         self.tick()
 
     def on_ack(self, payload: bytes) -> None:
-        self._pipeline.on_ack(payload, _wall_ms())
+        self._pipeline.on_ack(payload, self._clock.wall_ms())
 
     def tick(self) -> None:
-        self.wake_ms = self._pipeline.tick(_wall_ms(), _steady_ms())
+        self.wake_ms = self._pipeline.tick(self._clock.wall_ms(), self._clock.steady_ms())
+
+    def step_clock(self, offset_ms: int) -> None:
+        """Set the gateway's wall clock to `offset_ms` off the machine's."""
+        self._clock.offset_ms = offset_ms
 
     def statistics(self) -> PipelineStatistics:
-        return self._pipeline.statistics(_wall_ms())
+        return self._pipeline.statistics(self._clock.wall_ms())
 
 
 AckQueue = queue.SimpleQueue[tuple[LocalGateway, bytes]]
@@ -68,8 +82,9 @@ AckQueue = queue.SimpleQueue[tuple[LocalGateway, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Readings handed to a component process, and when."""
+    """Readings handed to a component process, the how manieth message they were, and when."""
 
+    number: int
     at_ms: int
     readings: Readings
 
@@ -79,6 +94,11 @@ class RealGateway:
 
     Readings that no process listens for are kept and offered again, as SensorIngest does; so a crash loses only what
     a process had taken and not yet journalled.
+
+    Attributes
+    ----------
+    kills, ipc_drops : how often its process was killed, and its connection to the nucleus ended
+    lag_ms : how far the machine is behind; a process that waits for a core journals so much later
     """
 
     def __init__(
@@ -90,12 +110,15 @@ class RealGateway:
         profile: str,
         work_dir: Path,
         as_json: bool,
+        clock_folder: Path | None,
     ) -> None:
         self.plan = plan
         self.link = link
-        self.kills_ms: list[int] = []
+        self.kills = self.ipc_drops = 0
+        self.lag_ms = 0
         self.max_rss_bytes = 0
         self._as_json = as_json
+        self._clock_folder = clock_folder
         self._sensor_ids = {
             segment.first_sensor_number + place: sensor_id
             for segment in plan.segments
@@ -103,7 +126,8 @@ class RealGateway:
         }
         self._waiting: deque[tuple[Readings, bytes]] = deque()
         self._handed: deque[Handed] = deque()
-        self._at_risk: list[Readings] = []
+        self._handed_count = 0
+        self._at_risk: dict[int, Readings] = {}  # by number of the message, since two kills may be within a second
         self.nucleus = LocalNucleus(
             thing_name=plan.gateway_id,
             profile="lite" if profile == "lite" else "classic",
@@ -143,9 +167,10 @@ class RealGateway:
             if self.nucleus.publish_local(self._topic, message) == 0:
                 return
             self._waiting.popleft()
-            now_ms = _wall_ms()
-            self._handed.append(Handed(now_ms, readings))
-            while self._handed[0].at_ms < now_ms - 2 * CRASH_LOSS_MS:
+            now_ms = _steady_ms()
+            self._handed.append(Handed(self._handed_count, now_ms, readings))
+            self._handed_count += 1
+            while self._handed[0].at_ms < now_ms - KEPT_MS:
                 self._handed.popleft()
 
     def kill(self) -> None:
@@ -154,19 +179,35 @@ class RealGateway:
         Returns once the nucleus has seen the connection end: what it wrote into a dead process's socket would be lost
         like what the process had taken.
         """
-        now_ms = _wall_ms()
+        self._put_at_risk()
         self.nucleus.kill_component(AGGREGATOR)
-        deadline_s = time.monotonic() + READY_TIMEOUT_S
-        while self.nucleus.connection_count:
-            if time.monotonic() > deadline_s:
-                raise GatewayError(f"{AGGREGATOR} on {self.plan.gateway_id} was killed, yet its connection lives")
-            time.sleep(0.001)
-        self.kills_ms.append(now_ms)
-        self._at_risk += [handed.readings for handed in self._handed if handed.at_ms >= now_ms - CRASH_LOSS_MS]
+        self._until_disconnected("was killed")
+        self.kills += 1
+
+    def drop_ipc(self) -> None:
+        """End the component's connection, as a nucleus does that restarts; what was still in the socket is at risk."""
+        self._put_at_risk()
+        self.nucleus.drop_connections()
+        self._until_disconnected("lost its connection")
+        self.ipc_drops += 1
+
+    def step_clock(self, offset_ms: int) -> None:
+        """Set the wall clock that the component's process sees to `offset_ms` off the machine's."""
+        if self._clock_folder is None:
+            raise GatewayError(f"{self.plan.gateway_id} was started with a clock that cannot be stepped")
+        step(self._clock_folder, offset_ms)
 
     def at_risk(self) -> list[Readings]:
-        """Readings handed over in the second before a kill, which the journal may have missed."""
-        return self._at_risk
+        """Readings handed over in the second before a kill or a lost connection, which the journal may have missed."""
+        return list(self._at_risk.values())
+
+    @property
+    def was_interrupted(self) -> bool:
+        return self.kills + self.ipc_drops > 0
+
+    @property
+    def restarts(self) -> int:
+        return self.nucleus.component_starts(AGGREGATOR) - 1
 
     @property
     def waiting(self) -> int:
@@ -180,6 +221,17 @@ class RealGateway:
 
     def stop(self) -> None:
         self.nucleus.stop()
+
+    def _put_at_risk(self) -> None:
+        since_ms = _steady_ms() - CRASH_LOSS_MS - self.lag_ms
+        self._at_risk |= {handed.number: handed.readings for handed in self._handed if handed.at_ms >= since_ms}
+
+    def _until_disconnected(self, what: str) -> None:
+        deadline_s = time.monotonic() + READY_TIMEOUT_S
+        while self.nucleus.connection_count:
+            if time.monotonic() > deadline_s:
+                raise GatewayError(f"{AGGREGATOR} on {self.plan.gateway_id} {what}, yet its connection lives")
+            time.sleep(0.001)
 
     @property
     def _topic(self) -> str:
@@ -205,10 +257,6 @@ def _rss_bytes(pid: int) -> int:
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _steady_ms() -> int:

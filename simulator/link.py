@@ -8,6 +8,7 @@ from typing import Protocol
 
 from roadside.contract import messages_pb2, topics
 from roadside.contract.codec import decode_ack
+from roadside.contract.events import decode_event
 from roadside.runtime.ports import BusRefusedError, BusUnavailableError
 from simulator.mqtt import DeviceConnection, DeviceConnectionError, PublishRefused
 
@@ -48,14 +49,28 @@ class MeteredLink:
     """Implements the nucleus's CloudLink over a DeviceConnection, and reads along.
 
     The time of an acknowledgement is an upper bound of the time at which the window was in the table.
+
+    Attributes
+    ----------
+    acknowledged_starts_ms : starts of the windows of which an edition was acknowledged
     """
 
     def __init__(self, connection: DeviceConnection, gateway: str, meter: Meter) -> None:
         self._connection = connection
         self._windows_topic = topics.uplink("windows", gateway)
+        self._events_topic = topics.uplink("events", gateway)
         self._acks_topic = topics.acks(gateway)
         self._meter = meter
         self._ends_s: dict[tuple[int, int], float] = {}  # (epoch, sequence) -> end of the window, first edition only
+        self._lock = threading.Lock()
+        self._sent: dict[tuple[int, int], int | None] = {}  # likewise, but every message -> start of its window
+        self.acknowledged_starts_ms: set[int] = set()
+
+    @property
+    def unacknowledged(self) -> int:
+        """Messages that were published and of which the cloud has said nothing yet."""
+        with self._lock:
+            return len(self._sent)
 
     @property
     def connected(self) -> bool:
@@ -65,9 +80,13 @@ class MeteredLink:
         self._meter.published(topic, payload)
         if topic == self._windows_topic:
             window = messages_pb2.WindowSummary.FromString(payload)
+            self._note((window.epoch_ms, window.sequence), window.window_start_ms)
             if window.revision == 0:
                 end_s = (window.window_start_ms + window.window_ms) / 1000
                 self._ends_s.setdefault((window.epoch_ms, window.sequence), end_s)
+        elif topic == self._events_topic:
+            event = decode_event(payload)
+            self._note((event.epoch_ms, event.sequence), None)
         future = self._connection.publish(topic, payload, qos)
         future.add_done_callback(self._settled)
         return future
@@ -76,6 +95,8 @@ class MeteredLink:
         def read_along(topic: str, payload: bytes) -> None:
             if topic == self._acks_topic:
                 ack = decode_ack(payload)
+                for sequence in (*ack.stored, *(refused for refused, _ in ack.refused)):
+                    self._settle((ack.epoch_ms, sequence))
                 for sequence in ack.stored:
                     end_s = self._ends_s.pop((ack.epoch_ms, sequence), None)
                     if end_s is not None:
@@ -89,6 +110,16 @@ class MeteredLink:
 
     def close(self) -> None:
         self._connection.close()
+
+    def _note(self, message: tuple[int, int], start_ms: int | None) -> None:
+        with self._lock:
+            self._sent[message] = start_ms
+
+    def _settle(self, message: tuple[int, int]) -> None:
+        with self._lock:
+            start_ms = self._sent.pop(message, None)
+            if start_ms is not None:
+                self.acknowledged_starts_ms.add(start_ms)
 
     def _settled(self, future: Future[None]) -> None:
         if isinstance(future.exception(), PublishRefused):

@@ -5,13 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from simulator.delivery import DeliveryFaults
-
-
-class Chaos(StrEnum):
-    """What is broken on purpose in mid-run."""
-
-    NONE = "none"
-    KILL_GATEWAY = "kill-gateway"
+from simulator.faults import Chaos
 
 
 class Break(StrEnum):
@@ -41,7 +35,7 @@ class RunOptions:
     lateness_ms: int = 2000
     seed: int = 1
     profile: NucleusProfile = NucleusProfile.CLASSIC
-    chaos: Chaos = Chaos.NONE
+    chaos: frozenset[Chaos] = frozenset()
     break_window: Break = Break.NONE
     auth: bool = True
     out: Path = Path("out")

@@ -6,7 +6,7 @@ alerts must have been raised. The definitions it follows are those of docs/numer
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -113,13 +113,7 @@ class Oracle:
     def alerts(self) -> list[AlertTruth]:
         """The alerts that follow from what was delivered before each window closed, in order."""
         readings = self._all()
-        start_ms = readings.timestamp_ms - readings.timestamp_ms % self.window_ms
-        # A window closes with the first batch that reaches its end plus the lateness; batches come by the second. When
-        # no such batch comes any more, the sensors' silence closes it, after all that is still on its way.
-        closing_ms = start_ms + self.window_ms + self.lateness_ms
-        last_batch_ms = readings.timestamp_ms.max(initial=0) // 1000 * 1000
-        on_time = (readings.delivered_ms <= closing_ms + 1000) | (closing_ms > last_batch_ms)
-        windows = self._summarise(_select(readings, on_time))
+        windows = self._summarise(_select(readings, self._on_time(readings)))
         if not windows:
             return []
         starts = range(min(windows), max(windows) + 1, self.window_ms)
@@ -129,6 +123,23 @@ class Oracle:
             if segment.is_freeway:
                 alerts += self._freeway_alerts(segment, [(s, windows.get(s, {}).get(segment.number)) for s in starts])
         return sorted(alerts, key=lambda alert: (alert.occurred_ms, alert.segment_number))
+
+    def late(self) -> dict[tuple[int, int], int]:
+        """How many readings come, by plan, after their window has closed; by window start and segment number."""
+        readings = self._all()
+        readings = _select(readings, ~self._on_time(readings))
+        start_ms = readings.timestamp_ms - readings.timestamp_ms % self.window_ms
+        places = zip(start_ms.tolist(), self.segment_of_sensor[readings.sensor].tolist(), strict=True)
+        return dict(Counter(places))
+
+    def _on_time(self, readings: _Tick) -> npt.NDArray[np.bool_]:
+        start_ms = readings.timestamp_ms - readings.timestamp_ms % self.window_ms
+        # A window closes with the first batch that reaches its end plus the lateness; batches come by the second. When
+        # no such batch comes any more, the sensors' silence closes it, after all that is still on its way.
+        closing_ms = start_ms + self.window_ms + self.lateness_ms
+        last_batch_ms = readings.timestamp_ms.max(initial=0) // 1000 * 1000
+        on_time: npt.NDArray[np.bool_] = (readings.delivered_ms <= closing_ms + 1000) | (closing_ms > last_batch_ms)
+        return on_time
 
     def _all(self) -> _Tick:
         def column(name: str) -> npt.NDArray[np.int64]:

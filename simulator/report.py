@@ -53,6 +53,7 @@ def print_report(report: Report, console: Console) -> None:
         ("windows stored of expected", f"{report['windows_stored']:,} of {report['windows_expected']:,}"),
         ("windows missing, wrong", f"{report['windows_missing']}, {report['windows_wrong']}"),
         ("events delivered of expected", f"{report['events_delivered']} of {report['events_expected']}"),
+        ("chaos", ", ".join(f"{count} {kind}" for kind, count in report["chaos_counts"].items()) or "none"),
         ("messages published", f"{report['messages_published']:,} instead of {report['raw_messages']:,}"),
         ("bytes published", f"{report['bytes_published']:,} instead of {report['raw_bytes']:,}"),
         ("fewer messages, bytes", f"{_times(report['message_reduction'])}, {_times(report['byte_reduction'])}"),

@@ -4,7 +4,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -20,22 +20,26 @@ from aggregator.settings import CORRECTION_DELAY_MS, MIN_IDLE_GRACE_MS
 from roadside.contract.codec import decode_window, encode_window
 from simulator.alerts import AlertVerdict, QueueReader, verify_alerts
 from simulator.assembly import STACK, ensure_assembly
+from simulator.chaos import ChaosConductor
 from simulator.city import City, make_city
 from simulator.city_traffic import CityTraffic
-from simulator.delivery import Delivery
+from simulator.delivery import Delivery, DeliveryFaults
+from simulator.faults import Chaos, ChaosParameters, delivery_faults, schedule
 from simulator.feed import CityFeed
 from simulator.fleet import Fleet
 from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import register_devices
 from simulator.local_cloud.errors import LocalCloudError
 from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
-from simulator.options import Break, Chaos, RunOptions
-from simulator.oracle import AlertTruth, Oracle, SegmentFacts, SegmentTruth
+from simulator.network import Network
+from simulator.options import Break, RunOptions
+from simulator.oracle import AlertTruth, Oracle, SegmentFacts
 from simulator.report import Report, latency_summary, ratio
 from simulator.verification import Verdict, stored_windows, verify
 
 READING_INTERVAL_MS: Final = 1000
-SETTLE_TIMEOUT_S: Final = 60.0
+SETTLE_TIMEOUT_S: Final = 180.0  # a message whose acknowledgement an outage took is sent again after 30 s, then 60 s
+FEED_TAIL_S: Final = 2  # what comes after the last second of measuring
 PROCESSOR_LANES: Final = 2
 ANSWER_S: Final = 3.0  # for what closes last to reach the table
 
@@ -50,7 +54,10 @@ def run(options: RunOptions, console: Console) -> Report:
     work_dir = options.out.absolute() / "work"
     shutil.rmtree(work_dir, ignore_errors=True)
     work_dir.mkdir(parents=True)
-    with LocalCloud(LocalCloudSettings(auth=options.auth, run_dir=work_dir / "cloud")) as cloud:
+    with (
+        LocalCloud(LocalCloudSettings(auth=options.auth, run_dir=work_dir / "cloud")) as cloud,
+        _network(options, cloud) as network,
+    ):
         with _step(console, "deploy the assembly to the local cloud"):
             outputs = deploy_assembly(cloud, assembly, [STACK])[STACK]
         with _step(console, "see that the processor answers"):
@@ -59,16 +66,15 @@ def run(options: RunOptions, console: Console) -> Report:
             names = [gateway.gateway_id for gateway in city.gateways]
             identities = register_devices(cloud, names, outputs["GatewayPolicy"])
         reader = QueueReader(cloud.client("sqs"), outputs["SystemsQueueUrl"])
-        fleet = Fleet(
-            options, city, identities, (cloud.mqtt_host, cloud.mqtt_port), work_dir, Path(sys.executable).parents[1]
-        )
+        mqtt = (cloud.mqtt_host, cloud.mqtt_port if network is None else network.port)
+        fleet = Fleet(options, city, identities, mqtt, work_dir, Path(sys.executable).parents[1])
         with _step(console, "connect the fleet"):
             fleet.__enter__()
         try:
-            conducted = _conduct(options, city, traffic, fleet, reader, console)
+            conducted = _conduct(options, city, traffic, fleet, network, reader, console)
             with _step(console, "wait for what is under way"):
-                alerts_due = conducted.oracle.alerts()
-                _settle(fleet, _last_results_s(options, conducted.start_ms), len(alerts_due), reader)
+                truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
+                settled = _settle(options, fleet, conducted.start_ms, truth.keys(), alerts_due, reader)
         finally:
             fleet.__exit__()
             reader.stop()
@@ -76,32 +82,57 @@ def run(options: RunOptions, console: Console) -> Report:
             table = cloud.resource("dynamodb").Table(outputs["WindowsTable"])
             if options.break_window is not Break.NONE:
                 _break_one(table, options.break_window)
-            truth = conducted.oracle.windows()
-            verdict = _verify_windows(city, truth, table, fleet)
-            alerts = _verify_alerts(alerts_due, max(truth) + 1000 * options.window_s, fleet, reader)
-    return _report(options, city, fleet, conducted, verdict, alerts)
+            at_risk = {real.plan.gateway_id: real.at_risk() for real in fleet.real}
+            verdict = verify(city, truth, stored_windows(table), at_risk, conducted.oracle.late())
+            alerts = _verify_alerts(alerts_due, max(truth) + 1000 * options.window_s, fleet, verdict, reader)
+    return _report(options, city, fleet, conducted, verdict, alerts, settled)
+
+
+@contextmanager
+def _network(options: RunOptions, cloud: LocalCloud) -> Iterator[Network | None]:
+    """The way to the cloud, where it is going to be cut."""
+    if Chaos.CLOUD_OUTAGE not in options.chaos:
+        yield None
+        return
+    with Network(cloud.mqtt_host, cloud.mqtt_port) as network:
+        yield network
 
 
 class _Conducted:
     """What came of the running part."""
 
-    def __init__(self, oracle: Oracle, feed: CityFeed, start_ms: int) -> None:
+    def __init__(self, oracle: Oracle, feed: CityFeed, chaos: ChaosConductor, start_ms: int) -> None:
         self.oracle = oracle
         self.feed = feed
+        self.chaos = chaos
         self.start_ms = start_ms
         self.realtime_factor = 0.0
         self.cpu_cores = 0.0
 
 
 def _conduct(
-    options: RunOptions, city: City, traffic: CityTraffic, fleet: Fleet, reader: QueueReader, console: Console
+    options: RunOptions,
+    city: City,
+    traffic: CityTraffic,
+    fleet: Fleet,
+    network: Network | None,
+    reader: QueueReader,
+    console: Console,
 ) -> _Conducted:
     start_ms = (int(time.time()) + 1) * 1000
     lateness_s = -(-options.lateness_ms // 1000)
     oracle = _oracle(options, city)
-    delivery = Delivery(options.faults, options.seed, start_ms, options.duration_s, options.window_s, lateness_s)
+    delivery = Delivery(
+        _delivery_faults(options), options.seed, start_ms, options.duration_s, options.window_s, lateness_s
+    )
     feed = CityFeed(city, traffic, delivery, oracle, start_ms)
-    conducted = _Conducted(oracle, feed, start_ms)
+    acts = schedule(
+        options.chaos,
+        seed=options.seed,
+        duration_s=options.duration_s,
+        gateways=options.gateways,
+        gateways_real=options.gateways_real,
+    )
     fleet.meter.latency_until_s = start_ms / 1000 + options.duration_s - lateness_s - 1
     columns = (
         TextColumn("{task.description}"),
@@ -112,11 +143,13 @@ def _conduct(
     )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("run", total=options.duration_s, readings=0, messages=0, stored=0, events=0)
+        chaos = ChaosConductor(
+            acts, fleet, network, start_ms / 1000, lambda line: progress.console.print(line, highlight=False)
+        )
+        fleet.on_poll = chaos.act
+        conducted = _Conducted(oracle, feed, chaos, start_ms)
 
         def on_second(second: int) -> None:
-            if options.chaos is Chaos.KILL_GATEWAY and second == options.duration_s // 2:
-                fleet.serve(0.4)  # in the middle of a second, between two writes of the journal
-                fleet.real[0].kill()
             for real in fleet.real:
                 real.measure()
             progress.update(
@@ -137,30 +170,54 @@ def _conduct(
 def _last_results_s(options: RunOptions, start_ms: int) -> float:
     """Wall time by which the gateways have sent all that they ever will, if every sensor is silent from now on.
 
-    Silence closes the window of the last readings some time after its end; corrections wait for their companions.
+    Silence closes the window of the last readings some time after its end; corrections wait for their companions. A
+    machine that is behind hands the last readings over later, and silence begins then.
     """
     window_ms = options.window_s * 1000
+    feed_end_s = start_ms / 1000 + options.duration_s + FEED_TAIL_S
     last_end_ms = -(-(start_ms + 1000 * options.duration_s) // window_ms) * window_ms
-    closed_s = (last_end_ms + options.lateness_ms + MIN_IDLE_GRACE_MS) / 1000
+    closed_s = (last_end_ms + options.lateness_ms + MIN_IDLE_GRACE_MS) / 1000 + max(0.0, time.time() - feed_end_s)
     return max(closed_s + READING_INTERVAL_MS / 1000, time.time() + CORRECTION_DELAY_MS / 1000) + ANSWER_S
 
 
-def _settle(fleet: Fleet, last_results_s: float, expected: int, reader: QueueReader) -> None:
-    """Wait until all windows are closed, all is acknowledged and the expected events have come."""
-    fleet.serve(last_results_s - time.time())
+def _settle(
+    options: RunOptions,
+    fleet: Fleet,
+    start_ms: int,
+    window_starts_ms: Collection[int],
+    alerts_due: list[AlertTruth],
+    reader: QueueReader,
+) -> bool:
+    """Wait until all windows are closed, all is acknowledged and the expected events have come; False if they do not.
+
+    A process that was killed near the end comes back first: readings wait for it, and silence begins after them.
+    """
     deadline_s = time.monotonic() + SETTLE_TIMEOUT_S
-    while (fleet.waiting or reader.count < expected) and time.monotonic() < deadline_s:
+    while any(real.waiting for real in fleet.real) and time.monotonic() < deadline_s:
         fleet.serve(0.5)
+    fleet.serve(_last_results_s(options, start_ms) - time.time())
+    # Lost readings may have changed the alerts of a process that was interrupted: nobody waits for those.
+    interrupted = {segment.number for real in fleet.real if real.was_interrupted for segment in real.plan.segments}
+    expected = sum(alert.segment_number not in interrupted for alert in alerts_due)
+    while fleet.waiting or fleet.lacks(window_starts_ms) or reader.count < expected:
+        if time.monotonic() > deadline_s:
+            return False
+        fleet.serve(0.5)
+    return True
 
 
-def _verify_windows(city: City, truth: Mapping[int, Mapping[int, SegmentTruth]], table: Any, fleet: Fleet) -> Verdict:
-    at_risk = {real.plan.gateway_id: real.at_risk() for real in fleet.real}
-    return verify(city, truth, stored_windows(table), at_risk)
+def _verify_alerts(
+    due: list[AlertTruth], until_ms: int, fleet: Fleet, verdict: Verdict, reader: QueueReader
+) -> AlertVerdict:
+    """Compare the alerts; apart are those whose window lost readings, or got late ones otherwise than planned.
 
-
-def _verify_alerts(due: list[AlertTruth], until_ms: int, fleet: Fleet, reader: QueueReader) -> AlertVerdict:
-    killed = {segment.number for real in fleet.real if real.kills_ms for segment in real.plan.segments}
-    return verify_alerts(due, reader.events(), until_ms=until_ms, killed_segments=killed, repeated=reader.repeated)
+    That is no fault of a real process, which takes what has waited for it at one go, and none of any gateway on a
+    machine that stood still for so long that a gateway takes it for silence. Elsewhere it excuses nothing.
+    """
+    stood_still = 1000 * fleet.longest_stall_s >= MIN_IDLE_GRACE_MS
+    excused = {s.number for gateway in (fleet.gateways if stood_still else fleet.real) for s in gateway.plan.segments}
+    uncertain = {segment: start_ms for segment, start_ms in verdict.unplanned.items() if segment in excused}
+    return verify_alerts(due, reader.events(), until_ms=until_ms, uncertain=uncertain, repeated=reader.repeated)
 
 
 def _break_one(table: Any, how: Break) -> None:
@@ -195,6 +252,10 @@ def _smoke_test(cloud: LocalCloud, function: str) -> None:
             raise LocalCloudError(f"{function} fails at an empty batch: {answer['Payload'].read().decode()[:2000]}")
 
 
+def _delivery_faults(options: RunOptions) -> DeliveryFaults:
+    return delivery_faults(options.chaos, options.faults, ChaosParameters())
+
+
 def _oracle(options: RunOptions, city: City) -> Oracle:
     segments = list(city.segments())
     return Oracle(
@@ -207,15 +268,23 @@ def _oracle(options: RunOptions, city: City) -> Oracle:
 
 
 def _report(
-    options: RunOptions, city: City, fleet: Fleet, conducted: _Conducted, verdict: Verdict, alerts: AlertVerdict
+    options: RunOptions,
+    city: City,
+    fleet: Fleet,
+    conducted: _Conducted,
+    verdict: Verdict,
+    alerts: AlertVerdict,
+    settled: bool,
 ) -> Report:
-    feed, meter = conducted.feed, fleet.meter
+    feed, meter, chaos = conducted.feed, fleet.meter, conducted.chaos
     problems = [
         f"alert missing: segment {s}, {'started' if up else 'cleared'}, {t}" for s, up, t in alerts.missing[:10]
     ]
     problems += [
         f"alert unexpected: segment {s}, {'started' if up else 'cleared'}, {t}" for s, up, t in alerts.unexpected[:10]
     ]
+    if not settled:
+        problems.append(f"not all was acknowledged within {SETTLE_TIMEOUT_S:g} s after the last reading")
     if meter.refused:
         problems.append(f"{meter.refused} publishes were refused by the local cloud")
     ok = not (verdict.windows_missing or verdict.windows_wrong or verdict.windows_unexpected or problems)
@@ -228,9 +297,13 @@ def _report(
         "window_s": options.window_s,
         "seed": options.seed,
         "profile": str(options.profile),
-        "chaos": str(options.chaos),
+        "chaos_kinds": sorted(options.chaos),
+        "chaos": chaos.happened,
+        "chaos_counts": chaos.counts(),
+        "component_restarts": sum(real.restarts for real in fleet.real),
+        "longest_stall_s": round(fleet.longest_stall_s, 2),
         "policies_enforced": options.auth,
-        "faults": asdict(options.faults),
+        "faults": asdict(_delivery_faults(options)),
         "readings_generated": feed.generated,
         "readings_invalid": feed.invalid,
         "readings_repeated": feed.duplicates,

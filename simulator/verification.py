@@ -8,13 +8,14 @@ from typing import Any, Final
 from roadside.contract.codec import decode_window
 from roadside.contract.summary import SegmentSummary, SpeedSketch, WindowSummary
 from simulator.city import City, GatewayPlan
-from simulator.delivery import Readings
+from simulator.delivery import NO_SPEED, Readings
 from simulator.oracle import SegmentTruth
 
 QUANTILES: Final = (("p15_kmh", 0.15), ("p50_kmh", 0.50), ("p85_kmh", 0.85))
 SKETCH_ERROR: Final = 0.01
 ROUNDING: Final = 1e-9
 MAX_FINDINGS: Final = 50
+MAX_OCCUPANCY_PERMILLE: Final = 1000
 
 NO_TRUTH: Final = SegmentTruth(0, 0, 0, 0, 0, 0, None, None, 0, 0, None, None, None)
 
@@ -57,6 +58,8 @@ class Verdict:
     readings_duplicate: int = 0
     readings_late: int = 0
     findings: list[Finding] = field(default_factory=list)
+    unplanned: dict[int, int] = field(default_factory=dict)
+    """By segment number, start of the first window that lost readings or got them earlier or later than planned."""
 
     def report(self, finding: Finding) -> None:
         if len(self.findings) < MAX_FINDINGS:
@@ -77,6 +80,7 @@ def verify(
     truth: Mapping[int, Mapping[int, SegmentTruth]],
     stored: Mapping[tuple[str, int], list[WindowSummary]],
     at_risk: Mapping[str, list[Readings]],
+    planned_late: Mapping[tuple[int, int], int] | None = None,
 ) -> Verdict:
     """Compare every expected window with what is stored.
 
@@ -84,6 +88,7 @@ def verify(
     ----------
     truth : by window start and segment number; every gateway must have stored every window of it
     at_risk : by gateway, readings that a killed process may have lost
+    planned_late : by window start and segment number, readings that were to come after their window had closed
     """
     verdict = Verdict()
     expected = set()
@@ -99,7 +104,7 @@ def verify(
                 verdict.report(Finding(gateway.gateway_id, start_ms, "the window is not in the table"))
             else:
                 verdict.windows_stored += 1
-                _compare(verdict, gateway, start_ms, segments, windows, risk)
+                _compare(verdict, gateway, start_ms, segments, windows, risk, planned_late or {})
     verdict.windows_expected = len(expected)
     for name, start_ms in sorted(set(stored) - expected):
         if any(segment.readings_accepted for window in stored[name, start_ms] for segment in window.segments):
@@ -114,7 +119,8 @@ def _compare(
     start_ms: int,
     truth: Mapping[int, SegmentTruth],
     windows: list[WindowSummary],
-    risk: Mapping[tuple[int, int], int],
+    risk: Mapping[tuple[int, int], "_Risk"],
+    planned_late: Mapping[tuple[int, int], int],
 ) -> None:
     differences = []
     lost = 0
@@ -126,12 +132,15 @@ def _compare(
         verdict.readings_accepted += told.readings_accepted
         verdict.readings_duplicate += told.readings_duplicate
         verdict.readings_late += told.readings_late
-        may_miss = risk.get((start_ms, segment.number), 0)
         missing = expected.readings - told.readings_accepted
-        if 0 < missing <= may_miss and told.vehicle_count <= expected.vehicle_count:
-            lost += missing
-            continue
-        found = _differences(expected, told)
+        if missing or told.readings_late != planned_late.get((start_ms, segment.number), 0):
+            verdict.unplanned.setdefault(segment.number, start_ms)
+        may_miss = risk.get((start_ms, segment.number))
+        if missing > 0 and may_miss is not None:
+            found = may_miss.differences(expected, told)
+            lost += 0 if found else missing
+        else:
+            found = _differences(expected, told)
         if found:
             differences.append(f"{segment.segment_id}: {'; '.join(found)}")
     if differences:
@@ -189,18 +198,61 @@ def _merged(summaries: list[SegmentSummary]) -> SegmentSummary:
     )
 
 
-def _at_risk_by_window(gateway: GatewayPlan, at_risk: Iterable[Readings], window_ms: int) -> dict[tuple[int, int], int]:
-    """How many readings of each window start and segment number may be lost."""
+@dataclass(slots=True)
+class _Risk:
+    """What the readings at risk in one window of a segment add up to: so much may be missing, and no more."""
+
+    readings: int = 0
+    vehicle_count: int = 0
+    speed_sum_dkmh: int = 0
+    speed_square_sum: int = 0
+
+    def add(self, vehicles: int, speed_dkmh: int) -> None:
+        self.readings += 1
+        self.vehicle_count += vehicles
+        if speed_dkmh != NO_SPEED:
+            self.speed_sum_dkmh += vehicles * speed_dkmh
+            self.speed_square_sum += vehicles * speed_dkmh**2
+
+    def differences(self, expected: SegmentTruth, told: SegmentSummary) -> list[str]:
+        found = []
+        for name, truth, stored, may_miss in (
+            ("readings_accepted", expected.readings, told.readings_accepted, self.readings),
+            ("vehicle_count", expected.vehicle_count, told.vehicle_count, self.vehicle_count),
+            ("speed_sum_dkmh", expected.speed_sum, told.speed_sum_dkmh, self.speed_sum_dkmh),
+            ("speed_square_sum", expected.speed_square_sum, told.speed_square_sum, self.speed_square_sum),
+        ):
+            if not truth - may_miss <= stored <= truth:
+                found.append(f"{name} is {stored}, should be {truth - may_miss} to {truth}")
+        return found
+
+
+def _at_risk_by_window(
+    gateway: GatewayPlan, at_risk: Iterable[Readings], window_ms: int
+) -> dict[tuple[int, int], _Risk]:
+    """What may be lost of each window start and segment number. A reading that was told twice is at risk once."""
     segment_of = {
         segment.first_sensor_number + place: segment.number
         for segment in gateway.segments
         for place in range(len(segment.sensor_ids))
     }
-    counts: dict[tuple[int, int], int] = defaultdict(int)
-    for readings in at_risk:
-        for sensor, timestamp_ms in zip(readings.sensor.tolist(), readings.timestamp_ms.tolist(), strict=True):
-            counts[timestamp_ms - timestamp_ms % window_ms, segment_of[sensor]] += 1
-    return counts
+    rows = {
+        row
+        for readings in at_risk
+        for row in zip(
+            readings.sensor.tolist(),
+            readings.timestamp_ms.tolist(),
+            readings.vehicle_count.tolist(),
+            readings.speed_dkmh.tolist(),
+            readings.occupancy_permille.tolist(),
+            strict=True,
+        )
+        if row[-1] <= MAX_OCCUPANCY_PERMILLE  # others are refused in any case
+    }
+    risks: dict[tuple[int, int], _Risk] = defaultdict(_Risk)
+    for sensor, timestamp_ms, vehicles, speed_dkmh, _ in rows:
+        risks[timestamp_ms - timestamp_ms % window_ms, segment_of[sensor]].add(vehicles, speed_dkmh)
+    return risks
 
 
 def _window_ms(stored: Mapping[tuple[str, int], list[WindowSummary]]) -> int:
