@@ -1,7 +1,7 @@
 """The network between gateways and cloud: forwards connections until it is cut, as by a digger.
 
-A cut ends every connection without a word, and until it is mended new ones are refused. It forwards bytes, so the
-mutual TLS of a device goes through it unbroken.
+A cut ends every connection, whatever is under way, and until it is mended new ones are refused. It forwards bytes, so
+the mutual TLS of a device goes through it unbroken.
 """
 
 import asyncio

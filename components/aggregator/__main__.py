@@ -64,13 +64,13 @@ def _pipeline(gateway: str, path: Path, bus: Publisher, clock: SystemClock) -> P
     if store.quarantined is not None:
         _log.error("began a new state", extra={"aside": str(store.quarantined.path)})
     try:
-        return Pipeline(gateway, store, bus, AggregatorSettings(), steady_ms=clock.steady_ms())
+        return Pipeline(gateway, store, bus, AggregatorSettings(), steady_ms=clock.steady_ms(), boot_id=clock.boot_id())
     except SnapshotError as error:
         store.close()
         aside = set_aside(path, clock.wall_ms(), str(error))
         _log.error("began a new state", extra={"aside": str(aside.path), "reason": str(error)})
         store = GatewayStore.open(path, clock.wall_ms())
-        return Pipeline(gateway, store, bus, AggregatorSettings(), steady_ms=clock.steady_ms())
+        return Pipeline(gateway, store, bus, AggregatorSettings(), steady_ms=clock.steady_ms(), boot_id=clock.boot_id())
 
 
 def _arguments() -> argparse.Namespace:

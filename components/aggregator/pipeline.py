@@ -15,7 +15,6 @@ from typing import Final
 
 import msgspec
 
-from aggregator import checkpoint
 from aggregator.checkpoint import Checkpoint
 from aggregator.generation import Generation
 from aggregator.intake import Intake
@@ -35,7 +34,21 @@ MAX_JOURNAL_BYTES: Final = 4 * 1024 * 1024  # unwritten, while the disk fails
 
 _log = logging.getLogger(__name__)
 
-JournalRecord = list[tuple[int, str, bytes]]  # wall_ms, topic, payload
+
+class Received(msgspec.Struct, frozen=True, array_like=True):
+    """A local message as it is journalled.
+
+    Parameters
+    ----------
+    now_ms : what time it was, as the gateway knew; the wall clock itself may have been an hour behind, and a replay
+        must judge a reading as it was judged
+    steady_ms : when it came, by the steady clock of that process
+    """
+
+    now_ms: int
+    topic: str
+    payload: bytes
+    steady_ms: int = 0  # 0.1.0 did not tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +75,7 @@ class Pipeline:
     gateway : the IoT thing's name
     store : its durable memory; holds the state of an earlier process, which is taken up again
     publisher : the way to the cloud
+    boot_id : names the steady clock; under the same name a next process finds it running on
 
     Raises
     ------
@@ -81,6 +95,7 @@ class Pipeline:
         settings: AggregatorSettings,
         *,
         steady_ms: int,
+        boot_id: str = "",
     ) -> None:
         self.gateway = gateway
         self.intake = Intake()
@@ -88,18 +103,22 @@ class Pipeline:
         self._publisher = publisher
         self._results = Results(gateway, store.epoch_ms, store.outbox)
         self._uplink = Uplink(store.outbox, store.epoch_ms, publisher, settings.uplink())
-        self._checkpoint = Checkpoint(store.state)
-        self._generations = checkpoint.load(store.state, steady_ms)
-        self._unjournalled: JournalRecord = []
+        self._checkpoint = Checkpoint(store.state, boot_id)
+        self._generations = self._checkpoint.load(steady_ms)
+        self._unjournalled: list[Received] = []
         self._unjournalled_bytes = 0
         self._journal_due_ms: int | None = None
         self._save_due_ms: int | None = None
         self._coarsener = Coarsener(store)
         self._coarsen_due_ms: int | None = None
         self._final_ms = 0  # windows that end by then can change no more, by the stored state
+        same_clock = self._checkpoint.same_clock
         for record in store.journal.records():
-            for wall_ms, topic, payload in msgspec.msgpack.decode(record, type=JournalRecord):
-                self._feed(topic, payload, wall_ms, steady_ms)
+            for received in msgspec.msgpack.decode(record, type=list[Received]):
+                at_ms = received.steady_ms if same_clock else steady_ms
+                self._feed(received.topic, received.payload, received.now_ms, at_ms)
+        for generation in self._generations:
+            generation.aggregator.clock.rebase(steady_ms, same_clock=same_clock)
         self.apply(settings)
 
     @property
@@ -136,12 +155,13 @@ class Pipeline:
         if not self._generations:
             self.intake.refused["no segments configured"] += 1
             return
+        now_ms = self._generations[-1].aggregator.clock.now_ms(wall_ms, steady_ms)
         self._feed(topic, payload, wall_ms, steady_ms)
-        self._unjournalled.append((wall_ms, topic, payload))
+        self._unjournalled.append(Received(now_ms, topic, payload, steady_ms))
         self._unjournalled_bytes += len(payload)
         while self._unjournalled_bytes > MAX_JOURNAL_BYTES:
             # Still counted in the open window, just not safe from a kill while the disk fails.
-            self._unjournalled_bytes -= len(self._unjournalled.pop(0)[2])
+            self._unjournalled_bytes -= len(self._unjournalled.pop(0).payload)
         if self._journal_due_ms is None:
             self._journal_due_ms = steady_ms + JOURNAL_INTERVAL_MS
 

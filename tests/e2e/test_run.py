@@ -12,12 +12,17 @@ from typing import Any
 import pytest
 
 from simulator.assembly import ensure_assembly
+from simulator.faults import Chaos, expand, schedule
 from simulator.local_cloud.local_cloud import LocalCloudSettings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SMALL = ["--sensors", "600", "--gateways", "4", "--duration", "14"]
+SENSORS, GATEWAYS = 600, 4
+SMALL = ["--sensors", str(SENSORS), "--gateways", str(GATEWAYS), "--duration", "14"]
+CHAOS_S = 20
+CHAOS = ["--duration", str(CHAOS_S), "--chaos", "all"]
 RUNS = {
-    "killed": ["--chaos", "kill-gateway", "--profile", "lite"],
+    "classic": [*CHAOS, "--profile", "classic"],
+    "lite": [*CHAOS, "--profile", "lite"],
     "missing": ["--break-window", "missing"],
     "wrong": ["--break-window", "wrong"],
 }
@@ -76,7 +81,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
                 text=True,
             )
         for process in processes.values():
-            process.wait(timeout=100)
+            process.wait(timeout=240)  # a message whose acknowledgement the outage took is sent again after 30 s
     finally:
         for process in processes.values():
             if process.poll() is None:
@@ -92,18 +97,41 @@ def _ended(process: subprocess.Popen[str], folder: Path, name: str) -> Run:
     return Run(process.returncode, output, json.loads(report.read_text()))
 
 
-def test_run_with_a_killed_gateway_loses_no_window_and_exits_0(runs: dict[str, Run]) -> None:
-    run = runs["killed"]
+@pytest.mark.parametrize("profile", ["classic", "lite"])
+def test_run_through_all_chaos_loses_no_window_and_exits_0(runs: dict[str, Run], profile: str) -> None:
+    run = runs[profile]
     report = run.report
     assert (run.exit_code, report["ok"], report["findings"], report["problems"]) == (0, True, [], []), run.output
-    assert report["chaos"] == "kill-gateway"
-    assert report["profile"] == "lite"
+    assert report["profile"] == profile
     assert report["windows_missing"] == report["windows_wrong"] == report["windows_unexpected"] == 0
-    assert report["windows_stored"] == report["windows_expected"] >= 2 * 4
-    # All that was measured was accepted, but for what the process had taken and not yet written down.
+    assert report["windows_stored"] == report["windows_expected"] >= 2 * GATEWAYS
+    assert report["events_delivered"] == report["events_expected"]
+    # All that was measured was accepted, but for what a process had taken and not yet written down.
     measured = report["readings_generated"] - report["readings_invalid"]
     assert report["readings_accepted"] + report["readings_lost_in_crash"] == measured
-    assert report["readings_lost_in_crash"] <= 2 * 600 // 4
+    interruptions = report["chaos_counts"]["kill-gateway"] + report["chaos_counts"]["ipc-drop"]
+    assert report["readings_lost_in_crash"] <= 2 * interruptions * SENSORS // GATEWAYS
+
+
+@pytest.mark.parametrize("profile", ["classic", "lite"])
+def test_report_tells_what_was_broken_when(runs: dict[str, Run], profile: str) -> None:
+    report = runs[profile].report
+    kinds = {"clock-step", "cloud-outage", "ipc-drop", "kill-gateway", "uplink-full"}
+    assert set(report["chaos_kinds"]) == kinds | {"disorder", "duplicates"}
+    assert report["chaos_counts"].keys() == kinds
+    assert [entry["at_s"] for entry in report["chaos"]] == sorted(entry["at_s"] for entry in report["chaos"])
+    for entry in report["chaos"]:
+        assert entry["fault"] in kinds
+        assert 0 < entry["at_s"] <= CHAOS_S + 5
+        if entry["fault"] != "clock-step":
+            assert f"{entry['fault']} {entry['gateway']}" in runs[profile].output
+    planned = schedule(expand([Chaos.ALL]), seed=1, duration_s=CHAOS_S, gateways=GATEWAYS, gateways_real=2)
+    assert [entry["fault"] for entry in report["chaos"]] == [str(act.fault) for act in planned]
+    counts = report["chaos_counts"]
+    assert counts["kill-gateway"] >= 2  # of each of two
+    assert report["component_restarts"] == counts["kill-gateway"] + counts["ipc-drop"]
+    assert report["readings_repeated"] > 0.05 * report["readings_generated"]
+    assert report["readings_late"] > 0
 
 
 def test_report_has_every_promised_figure(runs: dict[str, Run]) -> None:
@@ -111,14 +139,14 @@ def test_report_has_every_promised_figure(runs: dict[str, Run]) -> None:
         report = run.report
         assert report.keys() >= KEYS
         assert report["latency_s"].keys() == {"p50", "p95", "max"}
-        assert (report["sensors"], report["gateways"], report["gateways_real"]) == (600, 4, 2)
-        assert report["readings_generated"] == report["raw_messages"] >= 600 * 14
+        assert (report["sensors"], report["gateways"], report["gateways_real"]) == (SENSORS, GATEWAYS, 2)
+        assert report["readings_generated"] == report["raw_messages"] >= SENSORS * 14
         assert report["events_delivered"] == report["events_expected"]
         assert report["messages_published"] >= report["windows_expected"]
         assert report["message_reduction"] == round(report["raw_messages"] / report["messages_published"], 1)
         assert report["byte_reduction"] == round(report["raw_bytes"] / report["bytes_published"], 1)
         assert 0 < report["latency_s"]["p50"] <= report["latency_s"]["p95"] <= report["latency_s"]["max"]
-        assert report["realtime_factor"] > 0.9
+        assert report["realtime_factor"] > 0.5
         assert report["aggregator_rss_mb"] > 10
 
 

@@ -288,8 +288,8 @@ class NaiveGateway:
         if due_later:
             self.next_start_ms = min(due_later + ([] if self.next_start_ms is None else [self.next_start_ms]))
         newest_ms = max((reading.timestamp_ms for reading in usable), default=None)
-        if newest_ms is not None and (self.latest_ms is None or newest_ms > self.latest_ms):
-            self.latest_ms, self.latest_at_ms = newest_ms, steady_ms
+        if newest_ms is not None and (self.latest_ms is None or min(newest_ms, now_ms) > self.latest_ms):
+            self.latest_ms, self.latest_at_ms = min(newest_ms, now_ms), steady_ms
         if newest_ms is not None:
             agreed_ms = min(newest_ms, wall_ms) - steady_ms
             known_ms = agreed_ms if self.ahead_of_steady_ms is None else self.ahead_of_steady_ms

@@ -33,7 +33,7 @@ def _store(stored: dict[str, bytes], taken: snapshot.Snapshot) -> None:
 
 def _resume_in_place(aggregator: Aggregator, steady_ms: int) -> None:
     """What a restart means to one that keeps its memory: a new process counts silence and delays from its own start."""
-    aggregator.clock.rebase(steady_ms)
+    aggregator.clock.rebase(steady_ms, same_clock=False)
     for grid in aggregator.grids.values():
         if grid.late_since_ms is not None:
             grid.late_since_ms = steady_ms

@@ -24,6 +24,8 @@ from tests.unit.aggregator.bench import (
 )
 from tests.unit.aggregator.bench import settings as aggregator_settings
 
+HOUR_MS = 3_600_000
+
 weathers = st.builds(
     Weather,
     loss=st.sampled_from([0.0, 0.3]),
@@ -48,6 +50,7 @@ steps = st.one_of(
     st.tuples(st.just("crash"), st.none() | configurations),
     st.tuples(st.just("apply"), configurations),
     st.tuples(st.just("disk"), st.booleans()),
+    st.tuples(st.just("clock"), st.sampled_from([-HOUR_MS, 0, HOUR_MS])),
 )
 
 
@@ -62,6 +65,7 @@ class Story:
         self.fresh: list[tuple[int, list[Reading]]] = []  # told to this process
         self.safe: set[Reading] = set()  # told to one before, early enough to be on the disk
         self.disk_full_since_ms: int | None = None
+        self.time_told_ms: int | None = None  # when a reading of late came that knows what time it is
 
     def run(self, step: tuple[str, Any]) -> None:
         what, argument = step
@@ -72,12 +76,15 @@ class Story:
         self.tell([Reading(sensor, now_ms - now_ms % 500 - 500 * before) for sensor, before in places])
 
     def tell(self, told: list[Reading]) -> None:
+        now_ms = self.gateway.wall_ms
         self.gateway.receive(*told)
         self.fresh.append((self.gateway.wall_ms, told))
         known = {sensor_id for segment in self.gateway.settings.segments for sensor_id in segment.sensors}
         self.certain |= {reading for reading in told if f"s{reading.sensor}" in known}
         # Of a sensor that only an earlier configuration knew, or a later one will.
         self.perhaps = (self.perhaps | set(told)) - self.certain
+        if self.time_told_ms is None and any(r in self.certain and now_ms - r.at_ms <= 2000 for r in told):
+            self.time_told_ms = now_ms
 
     def time(self, by_ms: int) -> None:
         self.gateway.pass_time(by_ms)
@@ -94,9 +101,20 @@ class Story:
             self.gateway.pass_time(1000)  # writes are tried again every second
             self.disk_full_since_ms = None
 
+    def clock(self, off_ms: int) -> None:
+        # Until a reading of late is on the disk nothing but the wall clock tells what time it is: it has to be right.
+        if self.time_is_on_disk():
+            self.gateway.clock_off_ms = off_ms
+
+    def time_is_on_disk(self) -> bool:
+        written_ms = self.gateway.wall_ms if self.disk_full_since_ms is None else self.disk_full_since_ms
+        return self.time_told_ms is not None and self.time_told_ms <= written_ms - JOURNAL_INTERVAL_MS
+
     def crash(self, configured: Any) -> None:
         now_ms = self.gateway.wall_ms
         written_ms = now_ms if self.disk_full_since_ms is None else self.disk_full_since_ms
+        if not self.time_is_on_disk():
+            self.time_told_ms = None
         at_risk = [told for at_ms, told in self.fresh if at_ms > written_ms - JOURNAL_INTERVAL_MS]
         for at_ms, told in self.fresh:
             if at_ms <= written_ms - JOURNAL_INTERVAL_MS:
@@ -104,7 +122,8 @@ class Story:
         self.fresh = []
         self.gateway.empty_disk()
         self.disk_full_since_ms = None
-        self.gateway.crash(configured)
+        # A reboot with a clock that is behind leaves nothing that knows the time.
+        self.gateway.crash(configured, reboots=self.gateway.clock_off_ms >= 0)
         lost = {reading for told in at_risk for reading in told} - self.safe
         self.certain -= lost
         self.perhaps |= lost

@@ -138,6 +138,7 @@ class Aggregator:
     def feed(self, batch: ReadingBatch, wall_ms: int, steady_ms: int) -> None:
         """Take readings, in any order, of any windows. Closes nothing: `advance` does."""
         fault = batch.fault.copy()
+        now_ms = self.clock.now_ms(wall_ms, steady_ms)
         bound_ms = self.clock.future_bound_ms(wall_ms, steady_ms)
         fault[(fault == Fault.NO_FAULT) & (batch.timestamp_ms > bound_ms)] = Fault.FUTURE
         # The watermark from before this batch: a batch that spans hours must not retire its own first rows.
@@ -157,7 +158,7 @@ class Aggregator:
             self.next_start_ms = first_ms if self.next_start_ms is None else min(self.next_start_ms, first_ms)
         if usable.any():
             newest_ms = int(batch.timestamp_ms[usable].max())
-            self.clock.observe(newest_ms, steady_ms)
+            self.clock.observe(min(newest_ms, now_ms), steady_ms)
             self.clock.trust(newest_ms, wall_ms, steady_ms)
         for start in np.unique(start_ms[usable]).tolist():
             rows = np.flatnonzero(usable & (start_ms == start))

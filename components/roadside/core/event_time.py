@@ -3,7 +3,8 @@
 The law: the watermark never goes back. It follows the newest accepted reading by the allowed lateness, and once all
 sensors have been silent for a while it moves on at the pace of the steady clock, so that windows close without data.
 The wall clock only bounds how far ahead a reading may be, since it can step by an hour and must not close a window.
-The bound itself follows what readings and wall clock agree on: a sensor whose clock runs fast cannot lift it.
+The bound itself follows what readings and wall clock agree on: a sensor whose clock runs fast cannot lift it, and
+within the bound it takes event time no further than to now.
 """
 
 from dataclasses import dataclass
@@ -29,22 +30,25 @@ class EventClock:
     trusted_ms: int | None = None  # newest instant that a reading and the wall clock have both passed
     trusted_at_steady_ms: int = 0
 
-    def future_bound_ms(self, wall_ms: int, steady_ms: int) -> int:
-        """Newest timestamp to believe.
+    def now_ms(self, wall_ms: int, steady_ms: int) -> int:
+        """What time it is, as far as is known here.
 
         Trusted time counts beside the wall clock, so that a wall clock stepping back locks no healthy sensor out.
         """
         trusted_ms = self._trusted_now_ms(steady_ms)
-        now_ms = wall_ms if trusted_ms is None else max(wall_ms, trusted_ms)
-        return now_ms + self.max_future_skew_ms
+        return wall_ms if trusted_ms is None else max(wall_ms, trusted_ms)
+
+    def future_bound_ms(self, wall_ms: int, steady_ms: int) -> int:
+        """Newest timestamp to believe."""
+        return self.now_ms(wall_ms, steady_ms) + self.max_future_skew_ms
 
     def trust(self, newest_ms: int, wall_ms: int, steady_ms: int) -> None:
         """Lift trusted time to what an accepted reading and the wall clock agree on; it runs on by the steady clock."""
         agreed_ms = min(newest_ms, wall_ms)
         trusted_ms = self._trusted_now_ms(steady_ms)
-        if trusted_ms is None or agreed_ms > trusted_ms:
-            self.trusted_ms = agreed_ms
-            self.trusted_at_steady_ms = steady_ms
+        # Anew each time, so that a process that is killed has saved a trusted time of late.
+        self.trusted_ms = agreed_ms if trusted_ms is None else max(agreed_ms, trusted_ms)
+        self.trusted_at_steady_ms = steady_ms
 
     def observe(self, newest_ms: int, steady_ms: int) -> None:
         """A reading of `newest_ms` has come. One that is not newer breaks no silence: it may be a repetition."""
@@ -52,10 +56,14 @@ class EventClock:
             self.latest_ms = newest_ms
             self.latest_at_steady_ms = steady_ms
 
-    def rebase(self, steady_ms: int) -> None:
-        """A new process has a new steady clock: silence counts from now."""
+    def rebase(self, steady_ms: int, *, same_clock: bool) -> None:
+        """A new process takes over: silence counts from now. Trusted time has run on, if the steady clock is the same.
+
+        If it is not, as after a reboot, how long the gateway was down is unknown.
+        """
         self.latest_at_steady_ms = steady_ms
-        self.trusted_at_steady_ms = steady_ms
+        if not same_clock:
+            self.trusted_at_steady_ms = steady_ms
 
     def watermark_ms(self, steady_ms: int) -> int | None:
         """No reading before it is on time any more. None before the first reading."""

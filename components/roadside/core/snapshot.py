@@ -45,8 +45,17 @@ def take(aggregator: Aggregator) -> Snapshot:
     return Snapshot(pieces, frozenset(f"{WINDOW_PREFIX}{start_ms}" for start_ms in aggregator.grids))
 
 
-def restore(pieces: Mapping[str, bytes], registry: Registry, config: AggregatorConfig, steady_ms: int) -> Aggregator:
+def restore(
+    pieces: Mapping[str, bytes],
+    registry: Registry,
+    config: AggregatorConfig,
+    steady_ms: int,
+    *,
+    same_clock: bool = False,
+) -> Aggregator:
     """The aggregator that the pieces describe, at `steady_ms` of a new process.
+
+    `same_clock` tells that its steady clock is the one of the process that took the snapshot.
 
     Raises
     ------
@@ -65,7 +74,7 @@ def restore(pieces: Mapping[str, bytes], registry: Registry, config: AggregatorC
         if isinstance(error, SnapshotError):
             raise
         raise SnapshotError(f"the snapshot cannot be read ({error!r}); start with an empty state") from error
-    aggregator.clock.rebase(steady_ms)
+    aggregator.clock.rebase(steady_ms, same_clock=same_clock)
     for grid in aggregator.grids.values():
         if grid.late_since_ms is not None:
             grid.late_since_ms = steady_ms
@@ -97,6 +106,7 @@ def _head(aggregator: Aggregator) -> dict[str, Any]:
         "latest_ms": aggregator.clock.latest_ms,
         "watermark_ms": aggregator.clock.reached_ms,
         "trusted_ms": aggregator.clock.trusted_ms,
+        "trusted_at_steady_ms": aggregator.clock.trusted_at_steady_ms,
         "counters": {name: getattr(counters, name) for name in Counters.__dataclass_fields__ if name != "rejected"},
         "rejected": {str(int(fault)): count for fault, count in counters.rejected.items()},
     }
@@ -109,6 +119,7 @@ def _restore_head(aggregator: Aggregator, head: Mapping[str, Any], arrays: Mappi
     aggregator.clock.latest_ms = head["latest_ms"]
     aggregator.clock.reached_ms = head["watermark_ms"]
     aggregator.clock.trusted_ms = head["trusted_ms"]
+    aggregator.clock.trusted_at_steady_ms = head.get("trusted_at_steady_ms", 0)  # 0.1.0 did not tell
     rejected = {Fault(int(fault)): count for fault, count in head["rejected"].items()}
     aggregator.counters = Counters(rejected=rejected, **head["counters"])
     for name in aggregator.detector.arrays:

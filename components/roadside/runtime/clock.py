@@ -1,6 +1,10 @@
 """Time for components, and time that a test or a simulation moves by hand."""
 
 import time
+from pathlib import Path
+from typing import Final
+
+BOOT_ID_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class SystemClock:
@@ -11,6 +15,13 @@ class SystemClock:
 
     def steady_ms(self) -> int:
         return time.monotonic_ns() // 1_000_000
+
+    def boot_id(self) -> str:
+        """Names the steady clock, which all processes share and a reboot starts anew; "" where Linux does not tell."""
+        try:
+            return BOOT_ID_FILE.read_text(encoding="ascii").strip()
+        except OSError:
+            return ""
 
 
 class ManualClock:

@@ -179,26 +179,40 @@ class Gateway:
         self.cloud = cloud or FakeCloud()
         self.settings = configured
         self.wall_ms = START_MS
+        self.clock_off_ms = 0  # by which the gateway's own wall clock is off
         self.steady_ms = 1000
+        self._boots = 0
         self._path = path
         self.store = GatewayStore.open(path, START_MS)
         self._start()
 
     def _start(self) -> None:
         # The segments come after the state, as in the component.
-        self.pipeline = Pipeline(GATEWAY, self.store, self.cloud, AggregatorSettings(), steady_ms=self.steady_ms)
+        self.pipeline = Pipeline(
+            GATEWAY,
+            self.store,
+            self.cloud,
+            AggregatorSettings(),
+            steady_ms=self.steady_ms,
+            boot_id=f"boot-{self._boots}",
+        )
         self.pipeline.apply(self.settings)
         self.tick()
 
+    @property
+    def clock_ms(self) -> int:
+        """What the gateway's wall clock shows."""
+        return self.wall_ms + self.clock_off_ms
+
     def tick(self) -> None:
-        self.wake_ms = self.pipeline.tick(self.wall_ms, self.steady_ms)
+        self.wake_ms = self.pipeline.tick(self.clock_ms, self.steady_ms)
         assert self.wake_ms > self.steady_ms, "it asks to be called again at once, though all that was due is done"
 
     def receive(self, *readings: Reading) -> None:
         self.receive_payload(FRAMES, frame(readings))
 
     def receive_payload(self, topic: str, payload: bytes) -> None:
-        self.pipeline.receive(topic, payload, self.wall_ms, self.steady_ms)
+        self.pipeline.receive(topic, payload, self.clock_ms, self.steady_ms)
         self.tick()
 
     def apply(self, configured: AggregatorSettings) -> None:
@@ -210,7 +224,7 @@ class Gateway:
         end_ms = self.wall_ms + by_ms
         while True:
             for ack in self.cloud.acks(self.wall_ms):
-                self.pipeline.on_ack(ack, self.wall_ms)
+                self.pipeline.on_ack(ack, self.clock_ms)
                 self.tick()
             if self.wake_ms <= self.steady_ms:
                 self.tick()
@@ -223,14 +237,15 @@ class Gateway:
             self.wall_ms += step_ms
             self.steady_ms += step_ms
 
-    def crash(self, configured: AggregatorSettings | None = None, *, down_ms: int = 100) -> None:
-        """Drop the process's memory; another begins, on a machine whose steady clock has begun anew."""
+    def crash(self, configured: AggregatorSettings | None = None, *, down_ms: int = 100, reboots: bool = True) -> None:
+        """Drop the process's memory; another begins, on a machine whose steady clock has begun anew if it reboots."""
         self.settings = configured or self.settings
         self.wall_ms += down_ms
-        self.steady_ms = 7
+        self.steady_ms = 7 if reboots else self.steady_ms + down_ms
+        self._boots += reboots
         if self._path is not None:
             self.store.close()
-            self.store = GatewayStore.open(self._path, self.wall_ms)
+            self.store = GatewayStore.open(self._path, self.clock_ms)
             assert self.store.quarantined is None
         self._start()
 
@@ -246,7 +261,7 @@ class Gateway:
 
         Windows without readings go on closing meanwhile; they have higher sequences.
         """
-        self.pipeline.drain(self.wall_ms)
+        self.pipeline.drain(self.clock_ms)
         self.tick()
         last = max((header.sequence for header in self.store.outbox.headers()), default=0)
         last = max(last, *(sequence for _, sequence in self.cloud.messages), 0, 0)

@@ -25,8 +25,10 @@ DELIVERED = [
 ]
 
 
-def judged(delivered: list[dict[str, Any]], *, until_ms: int = 100_000, killed: set[int] | None = None) -> AlertVerdict:
-    return verify_alerts(EXPECTED, delivered, until_ms=until_ms, killed_segments=killed or set(), repeated=0)
+def judged(
+    delivered: list[dict[str, Any]], *, until_ms: int = 100_000, uncertain: dict[int, int] | None = None
+) -> AlertVerdict:
+    return verify_alerts(EXPECTED, delivered, until_ms=until_ms, uncertain=uncertain or {}, repeated=0)
 
 
 def test_same_alerts_in_any_order_are_well() -> None:
@@ -54,10 +56,15 @@ def test_kind_and_time_must_agree() -> None:
         assert (len(verdict.missing), len(verdict.unexpected)) == (1, 1)
 
 
-def test_alerts_of_killed_gateways_are_counted_apart() -> None:
-    verdict = judged([*DELIVERED[1:], event(7, "CongestionStarted", 40_000)], killed={7})
+def test_alerts_that_lost_readings_may_have_changed_are_counted_apart() -> None:
+    verdict = judged([*DELIVERED[1:], event(7, "CongestionStarted", 40_000)], uncertain={7: 20_000})
     assert verdict.ok
     assert (verdict.expected, verdict.delivered, verdict.of_killed_gateways) == (2, 2, 2)
+
+
+def test_alerts_before_a_loss_are_verified_all_the_same() -> None:
+    verdict = judged(DELIVERED[1:], uncertain={7: 30_000})
+    assert verdict.missing == [(7, True, 30_000)]
 
 
 def test_alerts_after_the_last_reading_are_left_out() -> None:

@@ -214,6 +214,8 @@ def test_late_readings_count_for_windows_but_not_for_alerts() -> None:
     note(late, free, [row[1] // 10_000 * 10_000 + 13_001 for row in free])
     assert late.alerts() == [AlertTruth(0, True, 20_000)]
     assert late.windows() == on_time.windows()
+    assert on_time.late() == {}
+    assert late.late() == {(0, 0): 10, (10_000, 0): 10}
 
 
 def test_the_last_windows_are_closed_by_silence_after_all_that_is_under_way() -> None:

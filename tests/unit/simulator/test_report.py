@@ -35,6 +35,7 @@ REPORT: dict[str, Any] = {
     "raw_bytes": 400_000_000,
     "message_reduction": 2000.0,
     "byte_reduction": 400.0,
+    "chaos_counts": {"kill-gateway": 12, "cloud-outage": 1},
     "latency_s": {"p50": 2.2, "p95": 2.9, "max": None},
     "realtime_factor": 1.0,
     "fleet_cpu_cores": 0.8,
@@ -79,6 +80,7 @@ def test_page_shows_the_figures_and_the_verdict() -> None:
         "7 of 8",
         "2,000.0 x",
         "p95 2.9",
+        "12 kill-gateway, 1 cloud-outage",
         "51.1 MB",
     ):
         assert words in page
@@ -112,3 +114,11 @@ def test_run_waits_until_silence_has_closed_the_last_window(
     closed_s = last_reading_s + 5 + (end_s + 2 - last_reading_s)
     assert closed_s + 3 <= waits_until_s <= closed_s + 13
     assert waits_until_s >= start + 16 + 5 + 1  # a correction waits for its companions, and is stored
+
+
+def test_run_on_a_slow_machine_waits_for_silence_as_much_longer_as_it_was_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    def waits_until_s(now_s: float) -> float:
+        monkeypatch.setattr(run_module.time, "time", lambda: now_s)
+        return _last_results_s(RunOptions(duration_s=14), 1_700_000_000_000)
+
+    assert waits_until_s(1_700_000_116.0) == waits_until_s(1_700_000_016.0) + 100

@@ -280,6 +280,39 @@ def test_at_risk_excuses_no_damage_without_a_loss(city: City, readings: Readings
     assert verify(city, truth, stored, at_risk).windows_wrong == 1
 
 
+def test_what_is_missing_is_no_more_than_the_readings_at_risk_add_up_to(
+    city: City, readings: Readings, truth: Truth
+) -> None:
+    lost = [row for row in range(0, 600, 60) if readings.vehicle_count[row] > 0][:2]
+    at_risk = {GATEWAY: [readings.rows(np.array(lost))]}
+    stored = windows_of(city, lose(readings, lost[:1]))
+    assert verify(city, truth, stored, at_risk).windows_wrong == 0
+    for field in ("speed_sum_dkmh", "speed_square_sum"):
+        damaged = {key: list(windows) for key, windows in stored.items()}
+        damage(damaged, (GATEWAY, START_MS), lambda s, name=field: replace(s, **{name: getattr(s, name) // 2}))  # type: ignore[misc]
+        *_, what = only_finding(verify(city, truth, damaged, at_risk))
+        assert f"{field} is " in what
+        assert ", should be " in what
+
+
+def test_a_reading_that_was_told_twice_is_at_risk_once(city: City, readings: Readings, truth: Truth) -> None:
+    at_risk = {GATEWAY: [readings.rows(np.array([180])), readings.rows(np.array([180]))]}
+    assert verify(city, truth, windows_of(city, lose(readings, [180, 181])), at_risk).windows_wrong == 1
+
+
+def test_segments_that_lost_readings_or_got_them_unplanned_are_told_with_their_first_window(
+    city: City, readings: Readings, truth: Truth, stored: Stored
+) -> None:
+    planned = {(start_ms, segment.number): 3 for start_ms in truth for segment in city.segments()}
+    assert verify(city, truth, stored, {}, planned).unplanned == {}
+    segment = city.gateways[0].segments[0].number
+    planned[START_MS + WINDOW_MS, segment] = 2
+    assert verify(city, truth, stored, {}, planned).unplanned == {segment: START_MS + WINDOW_MS}
+    at_risk = {GATEWAY: [readings.rows(np.array([180]))]}
+    verdict = verify(city, truth, windows_of(city, lose(readings, [180])), at_risk, planned)
+    assert verdict.unplanned == {segment: START_MS}
+
+
 def test_loss_excuses_no_vehicles_out_of_nowhere(city: City, readings: Readings, truth: Truth) -> None:
     at_risk = {GATEWAY: [readings.rows(np.array([0, 1, 2]))]}
     stored = windows_of(city, lose(readings, [0]))
