@@ -29,7 +29,6 @@ from roadside.runtime.uplink import Publisher, Uplink, UplinkStatistics
 JOURNAL_INTERVAL_MS: Final = 500  # a killed process loses what came since; we promise a second
 RETRY_MS: Final = 1000
 COARSEN_AGAIN_MS: Final = 1000  # between two steps, each of which takes about 0.1 s
-COARSEN_IDLE_MS: Final = 10_000
 MAX_JOURNAL_BYTES: Final = 4 * 1024 * 1024  # unwritten, while the disk fails
 
 _log = logging.getLogger(__name__)
@@ -270,6 +269,7 @@ class Pipeline:
         self._checkpoint.done()
         self._results.done()
         self._final_ms = min((generation.aggregator.final_ms for generation in self._generations), default=0)
+        self._coarsen_due_ms = 0
         self._save_due_ms = None
         self._forget_unjournalled()
 
@@ -279,12 +279,15 @@ class Pipeline:
         Only those that are final by the stored state, since a restart goes back to it, and of which no later edition
         waits in memory.
         """
-        if not self._uplink.held_by_budget and not self._store.outbox.pressed(wall_ms):
-            self._coarsen_due_ms = None
-        elif (self._coarsen_due_ms is None or self._coarsen_due_ms <= steady_ms) and not self._results:
+        is_due = self._coarsen_due_ms is not None and self._coarsen_due_ms <= steady_ms
+        if not is_due or self._results:
+            return
+        gone: list[int] = []
+        if self._uplink.held_by_budget or self._store.outbox.pressed(wall_ms):
             gone = self._coarsener.step(self._final_ms)
             self._uplink.forget(gone)
-            self._coarsen_due_ms = steady_ms + (COARSEN_AGAIN_MS if gone else COARSEN_IDLE_MS)
+        # When nothing was left to merge, nothing is until a window closes.
+        self._coarsen_due_ms = steady_ms + COARSEN_AGAIN_MS if gone else None
 
     @contextmanager
     def _waiting_out(self, steady_ms: int) -> Iterator[None]:

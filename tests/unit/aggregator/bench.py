@@ -287,7 +287,7 @@ def last_editions(windows: list[WindowSummary]) -> dict[int, WindowSummary]:
     return last
 
 
-def expected_segment(number: int, readings: Iterable[Reading]) -> dict[str, int | None]:
+def expected_segment(number: int, readings: Iterable[Reading], interval_ms: int = 1000) -> dict[str, int | None]:
     """What a segment's summary has to say of these readings, added up one by one."""
     listed = list(readings)
     moving = [reading for reading in listed if reading.vehicles]
@@ -299,8 +299,8 @@ def expected_segment(number: int, readings: Iterable[Reading]) -> dict[str, int 
         "speed_square_sum": sum(reading.vehicles * reading.speed_dkmh**2 for reading in listed),
         "speed_min_dkmh": min(speeds, default=None),
         "speed_max_dkmh": max(speeds, default=None),
-        "occupied_ms": sum(reading.occupancy_permille for reading in listed),  # of 1000 ms each
-        "observed_ms": 1000 * len(listed),
+        "occupied_ms": sum(reading.occupancy_permille * interval_ms // 1000 for reading in listed),
+        "observed_ms": interval_ms * len(listed),
         "readings_accepted": len(listed),
         "sensors_reporting": len({reading.sensor for reading in listed}),
     }
@@ -310,13 +310,24 @@ def told(summary: SegmentSummary) -> dict[str, int | None]:
     return {name: getattr(summary, name) for name in expected_segment(0, [])}
 
 
-def check_windows(windows: list[WindowSummary], certain: set[Reading], perhaps: set[Reading] = frozenset()) -> None:  # type: ignore[assignment]
+def check_windows(
+    windows: list[WindowSummary],
+    certain: set[Reading],
+    perhaps: set[Reading] = frozenset(),  # type: ignore[assignment]
+    *,
+    interval_ms: int = 1000,
+) -> None:
     """The last editions hold exactly the readings; of those that were at risk in a crash, any number."""
     last = last_editions(windows)
     covered = set[Reading]()
+    by_minute = defaultdict[int, list[Reading]](list)
+    for reading in certain | perhaps:
+        by_minute[reading.at_ms // 60_000].append(reading)
     for window in last.values():
         sensors_of = _SENSORS_OF[tuple(summary.number for summary in window.segments)]
-        inside = {r for r in certain | perhaps if window.window_start_ms <= r.at_ms < window.window_end_ms}
+        minutes = range(window.window_start_ms // 60_000, -(-window.window_end_ms // 60_000))
+        near = (reading for minute in minutes for reading in by_minute[minute])
+        inside = {r for r in near if window.window_start_ms <= r.at_ms < window.window_end_ms}
         covered |= inside
         for summary in window.segments:
             here = {reading for reading in inside if reading.sensor in sensors_of[summary.number]}
@@ -324,6 +335,6 @@ def check_windows(windows: list[WindowSummary], certain: set[Reading], perhaps: 
                 surely = len(here - perhaps)
                 assert surely <= summary.readings_accepted <= len(here)
             else:
-                assert told(summary) == expected_segment(summary.number, here)
+                assert told(summary) == expected_segment(summary.number, here, interval_ms)
     nowhere = {reading for reading in certain - covered if reading.sensor in ALWAYS_KNOWN}
     assert not nowhere, f"no window has {sorted(nowhere)[:5]}"
