@@ -8,6 +8,7 @@ Messages received since then are journalled every `JOURNAL_INTERVAL_MS`; a kille
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from aggregator.generation import Generation
 from aggregator.intake import Intake
 from aggregator.results import Results
 from aggregator.settings import AggregatorSettings
+from roadside.contract.commands import Command, ResendCommand, ReviveDeadLettersCommand, decode_command
+from roadside.contract.errors import DecodeError
 from roadside.core.aggregator import Output, rejected_by_name
 from roadside.runtime.coarsening import Coarsener
 from roadside.runtime.database import StoreError
@@ -63,6 +66,7 @@ class PipelineStatistics:
     corrections: int
     windows_skipped: int
     results_shed: int
+    commands: Mapping[str, int]
     uplink: UplinkStatistics
 
 
@@ -108,6 +112,7 @@ class Pipeline:
         self._unjournalled_bytes = 0
         self._journal_due_ms: int | None = None
         self._save_due_ms: int | None = None
+        self._commands: Counter[str] = Counter()
         self._coarsener = Coarsener(store)
         self._coarsen_due_ms: int | None = None
         self._final_ms = 0  # windows that end by then can change no more, by the stored state
@@ -167,6 +172,34 @@ class Pipeline:
     def on_ack(self, payload: bytes, wall_ms: int) -> None:
         """Take the cloud's acknowledgement. Raises StoreError if the database is corrupt."""
         self._uplink.on_ack(payload, wall_ms)
+
+    def on_command(self, payload: bytes, wall_ms: int) -> Command | None:
+        """Do what the cloud asks; the command, if it is one. Raises StoreError if the database is corrupt."""
+        try:
+            command = decode_command(payload)
+        except DecodeError as error:
+            self._commands["refused"] += 1
+            _log.warning("this is no command", extra={"reason": str(error)})
+            return None
+        self._commands[command.NAME] += 1
+        told: dict[str, object] = {"command": command.NAME, "command_id": command.command_id}
+        if isinstance(command, ResendCommand):
+            # Sequences of another epoch are lost: its state was set aside.
+            runs = command.runs if command.epoch_ms == self._store.epoch_ms else ()
+            due = self._uplink.resend(runs, wall_ms)
+            asked = sum(length for _, length in command.runs)
+            self._commands["resend_due"] += due
+            self._commands["resend_not_held"] += asked - due
+            told |= {"due": due, "not_held": asked - due}
+        elif isinstance(command, ReviveDeadLettersCommand):
+            with self._waiting_out(None):
+                told["revived"] = self._uplink.revive_dead_letters()
+        _log.info("did as the cloud asked", extra=told)
+        return command
+
+    def silent_ms(self, steady_ms: int) -> int:
+        """For how long messages have left without any being acknowledged; 0 when no answer is due."""
+        return self._uplink.silent_ms(steady_ms)
 
     def tick(self, wall_ms: int, steady_ms: int) -> int:
         """Close what is due, make it durable, send what may be sent.
@@ -233,6 +266,7 @@ class Pipeline:
             corrections=sum(counters.corrections for counters in all_counters),
             windows_skipped=sum(counters.windows_skipped for counters in all_counters),
             results_shed=self._results.shed,
+            commands=dict(self._commands),
             uplink=self._uplink.statistics(wall_ms),
         )
 
@@ -290,7 +324,7 @@ class Pipeline:
         self._coarsen_due_ms = steady_ms + COARSEN_AGAIN_MS if gone else None
 
     @contextmanager
-    def _waiting_out(self, steady_ms: int) -> Iterator[None]:
+    def _waiting_out(self, steady_ms: int | None) -> Iterator[None]:
         """Any fault of the disk but a corrupt database passes: what could not be written is held and tried again."""
         try:
             yield
@@ -298,6 +332,8 @@ class Pipeline:
             if error.fault == "corrupt":
                 raise
             _log.error("the disk fails; holding results in memory", extra={"reason": str(error)})
+            if steady_ms is None:
+                return
             retry_ms = steady_ms + RETRY_MS
             self._save_due_ms = None if self._save_due_ms is None else retry_ms
             self._journal_due_ms = None if self._journal_due_ms is None else retry_ms

@@ -5,9 +5,11 @@ from typing import Final
 
 from aggregator.pipeline import Pipeline, PipelineStatistics
 from aggregator.settings import AggregatorSettings
+from roadside.contract.commands import ReportNowCommand
 from roadside.contract.status import State
 from roadside.core.errors import ConfigurationError
 from roadside.runtime.database import StoreError
+from roadside.runtime.hearing import Hearing, Subscriptions
 from roadside.runtime.ports import BusClosedError, BusError, Clock, Configuration
 from roadside.runtime.service import Delivery
 from roadside.runtime.settings import SettingsError, load_settings
@@ -17,11 +19,16 @@ READINGS: Final = "readings"
 ACKS: Final = "acks"
 COMMANDS: Final = "commands"
 CONFIGURATION: Final = "configuration"
+ECHO: Final = "echo"
 CONNECTION_LOST: Final = "connection"
 
 REREAD_MS: Final = 300_000  # nucleus lite stops telling of changes after an update of the component
 READ_RETRY_MS: Final = 5000  # after the nucleus did not answer: without segments every reading is refused
 REPORT_MS: Final = 60_000
+ACKS_RENEW_MS: Final = 120_000  # four times the time after which a message is sent again
+ACKS_GIVE_UP_MS: Final = 3 * 3_600_000  # the cloud may be away for days, and then no restart helps
+ECHO_RENEW_MS: Final = 35_000  # three statuses
+ECHO_GIVE_UP_MS: Final = 1_800_000
 
 _log = logging.getLogger(__name__)
 
@@ -29,16 +36,28 @@ _log = logging.getLogger(__name__)
 class AggregatorWorker:
     """Implements Worker. Deliveries carry the source names above.
 
-    CONFIGURATION asks to read it again; CONNECTION_LOST gives the reason as its topic.
+    CONFIGURATION asks to read it again; CONNECTION_LOST gives the reason as its topic. ECHO is the component's own
+    status come back, which proves that local subscriptions live.
     """
 
-    def __init__(self, pipeline: Pipeline, configuration: Configuration, clock: Clock, status: StatusTeller) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        configuration: Configuration,
+        subscriptions: Subscriptions,
+        clock: Clock,
+        status: StatusTeller,
+    ) -> None:
         self._pipeline = pipeline
         self._configuration = configuration
+        self._subscriptions = subscriptions
         self._status = status
         self._clock = clock
         self._reread_due_ms = clock.steady_ms()
         self._report_due_ms = clock.steady_ms() + REPORT_MS
+        self._heard_echo_ms = clock.steady_ms()
+        self._acks_hearing = Hearing("acknowledgements", "cloud", ACKS_RENEW_MS, ACKS_GIVE_UP_MS)
+        self._echo_hearing = Hearing("own status messages", "local", ECHO_RENEW_MS, ECHO_GIVE_UP_MS)
 
     def work(self, deliveries: list[Delivery]) -> int:
         """Handle what came, then let the pipeline do what is due.
@@ -56,8 +75,10 @@ class AggregatorWorker:
                 self._reread_due_ms = steady_ms
             elif delivery.source == CONNECTION_LOST:
                 lost_because = delivery.topic
+            elif delivery.source == ECHO:
+                self._heard_echo_ms = steady_ms
             else:
-                _log.warning("no such command", extra={"topic": delivery.topic, "payload": repr(delivery.payload[:80])})
+                self._obey(delivery.payload, wall_ms, steady_ms)
         if lost_because is not None:  # only now: what came with it is not to be lost
             raise BusClosedError(lost_because)
         if steady_ms >= self._reread_due_ms:
@@ -66,6 +87,8 @@ class AggregatorWorker:
         if steady_ms >= self._report_due_ms:
             self._report_due_ms = steady_ms + REPORT_MS
             self._report()
+        self._acks_hearing.look(self._pipeline.silent_ms(steady_ms), self._subscriptions)
+        self._echo_hearing.look(steady_ms - self._heard_echo_ms, self._subscriptions)
         state: State = "running" if self._pipeline.configured else "idle"
         status_due_ms = self._status.tell_if_due(state, self._statistics)
         return min(wake_ms, self._reread_due_ms, self._report_due_ms, status_due_ms)
@@ -78,6 +101,12 @@ class AggregatorWorker:
             _log.error("could not write the last readings", extra={"reason": str(error)})
         self._status.tell_the_end(self._statistics)
         self._report()
+
+    def _obey(self, payload: bytes, wall_ms: int, steady_ms: int) -> None:
+        command = self._pipeline.on_command(payload, wall_ms)
+        if isinstance(command, ReportNowCommand):
+            self._report_due_ms = steady_ms
+            self._status.tell("running" if self._pipeline.configured else "idle", self._statistics())
 
     def _read_configuration(self) -> bool:
         """Apply the configuration as a whole; one that is at fault changes nothing. Returns whether it was read."""

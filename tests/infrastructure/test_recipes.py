@@ -161,6 +161,7 @@ def test_aggregator_may_use_its_topics_of_the_contract_and_no_other() -> None:
     assert granted(recipe_of("aggregator")) == {
         ("SubscribeToTopic", topics.READINGS_RESOURCE),
         ("SubscribeToTopic", topics.FRAMES_RESOURCE),
+        ("SubscribeToTopic", topics.status("city.roadside.Aggregator")),
         ("PublishToTopic", topics.status("city.roadside.Aggregator")),
         ("PublishToIoTCore", topics.recipe_resource(topics.uplink("windows", "THING"))),
         ("PublishToIoTCore", topics.recipe_resource(topics.uplink("events", "THING"))),

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from awscrt.exceptions import AwsCrtError
@@ -37,6 +38,7 @@ from roadside.runtime.ports import (
     BusRefusedError,
     BusUnavailableError,
     MessageHandler,
+    Side,
 )
 from roadside.runtime.settings import ACCESS_CONTROL
 
@@ -157,7 +159,7 @@ class GreengrassBus:
         self._client = GreengrassCoreIPCClientV2(client=client, executor=None)
         self._lifecycle = lifecycle
         self._call_timeout_s = call_timeout_s
-        self._operations: list[Any] = []
+        self._subscriptions: list[_Subscription] = []
 
     def subscribe_local(self, topic_filter: str, handler: MessageHandler) -> None:
         """Hand every local message on `topic_filter` to `handler`, in order; JSON messages come as its bytes.
@@ -176,7 +178,8 @@ class GreengrassBus:
             handler(topic or topic_filter, payload)
 
         self._subscribe(
-            f"local {topic_filter}",
+            "local",
+            topic_filter,
             self._client.subscribe_to_topic_async,
             topic=topic_filter,
             receive_mode=model.ReceiveMode.RECEIVE_ALL_MESSAGES,
@@ -191,7 +194,8 @@ class GreengrassBus:
                 handler(event.message.topic_name or topic_filter, event.message.payload or b"")
 
         self._subscribe(
-            f"cloud {topic_filter}",
+            "cloud",
+            topic_filter,
             self._client.subscribe_to_iot_core_async,
             topic_name=topic_filter,
             qos=model.QOS.AT_LEAST_ONCE,
@@ -248,6 +252,7 @@ class GreengrassBus:
         Nucleus lite stops to notify after a component was revised.
         """
         self._subscribe(
+            "nucleus",
             "configuration",
             self._client.subscribe_to_configuration_update_async,
             key_path=[],
@@ -260,37 +265,43 @@ class GreengrassBus:
         Ending subscriptions first matters: nucleus lite can lock up for good when subscribers just vanish.
         """
         self._lifecycle.expect_end()
-        endings = [operation.close() for operation in self._operations]
+        endings = [ending for subscription in self._subscriptions if (ending := subscription.end()) is not None]
         concurrent.futures.wait(endings, timeout=CLOSE_TIMEOUT_S)
-        self._operations.clear()
+        self._subscriptions.clear()
         try:
             self._client.close().result(CLOSE_TIMEOUT_S)
         except (AwsCrtError, RuntimeError, concurrent.futures.TimeoutError) as error:
             # A connection that the nucleus ended first, or a stream whose end comes late: it is closed either way.
             _log.debug("the connection did not close cleanly", extra={"reason": repr(error)})
 
-    def _subscribe(self, what: str, start: Callable[..., tuple[Any, Any]], **arguments: Any) -> None:
-        def on_error(error: Exception) -> bool:
-            _log.warning("cannot read a message", extra={"subscription": what, "reason": repr(error)})
-            return False  # keep the stream; True and None would end it
+    def renew(self, side: Side) -> None:
+        """End the subscriptions of that side and make them anew, the dead ones and the others. Raises BusError.
 
-        # A refused subscription also ends as a closed stream; it is lost only if the nucleus had agreed to it.
-        agreed, ended = threading.Event(), threading.Event()
+        Ended first, since lite would hand every message to both, and takes only so many.
+        """
+        mine = [subscription for subscription in self._subscriptions if subscription.side == side]
+        endings = [ending for subscription in mine if (ending := subscription.end()) is not None]
+        concurrent.futures.wait(endings, timeout=CLOSE_TIMEOUT_S)
+        failed: BusError | None = None
+        for subscription in mine:
+            try:
+                self._begin(subscription)
+            except BusClosedError:
+                raise
+            except BusError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
-        def report_if_lost() -> None:
-            if agreed.is_set() and ended.is_set():
-                self._lifecycle.lost(f"the nucleus ended the subscription to {what}")
+    def _subscribe(self, side: str, what: str, start: Callable[..., tuple[Any, Any]], **arguments: Any) -> None:
+        subscription = _Subscription(side, what, partial(start, **arguments), self._lifecycle)
+        self._begin(subscription)
+        self._subscriptions.append(subscription)
 
-        def on_closed() -> None:
-            ended.set()
-            report_if_lost()
-
-        with self._judged(f"subscribe to {what}"):
-            response, operation = start(on_stream_error=on_error, on_stream_closed=on_closed, **arguments)
-            self._await(response)
-        self._operations.append(operation)
-        agreed.set()
-        report_if_lost()
+    def _begin(self, subscription: "_Subscription") -> None:
+        with self._judged(f"subscribe to {subscription.side} {subscription.what}"):
+            self._await(subscription.begin())
+        subscription.agreed()
 
     def _await(self, response: "concurrent.futures.Future[Any]") -> Any:
         return response.result(self._call_timeout_s)
@@ -317,6 +328,54 @@ class GreengrassBus:
         if isinstance(error, _REFUSALS):
             return BusRefusedError
         return BusUnavailableError
+
+
+class _Subscription:
+    """One stream of messages, which may be ended and begun again.
+
+    It is lost if it ends after the nucleus had agreed to it and before we end it: a refused one also ends.
+    """
+
+    def __init__(self, side: str, what: str, start: Callable[..., tuple[Any, Any]], lifecycle: _Lifecycle) -> None:
+        self.side = side
+        self.what = what
+        self._start = start
+        self._lifecycle = lifecycle
+        self._operation: Any = None
+        self._wanted = threading.Event()
+        self._ended = threading.Event()
+
+    def begin(self) -> "concurrent.futures.Future[Any]":
+        """Ask the nucleus for it; the answer."""
+        self._wanted, self._ended = threading.Event(), threading.Event()
+        wanted, ended = self._wanted, self._ended
+
+        def on_closed() -> None:
+            ended.set()
+            self._report_if_lost(wanted, ended)
+
+        response: concurrent.futures.Future[Any]
+        response, self._operation = self._start(on_stream_error=self._on_error, on_stream_closed=on_closed)
+        return response
+
+    def agreed(self) -> None:
+        """The nucleus has answered yes."""
+        self._wanted.set()
+        self._report_if_lost(self._wanted, self._ended)
+
+    def end(self) -> "concurrent.futures.Future[Any] | None":
+        """End it, if it has begun; told when it has ended."""
+        self._wanted.clear()
+        operation, self._operation = self._operation, None
+        return None if operation is None else operation.close()
+
+    def _report_if_lost(self, wanted: threading.Event, ended: threading.Event) -> None:
+        if wanted.is_set() and ended.is_set():
+            self._lifecycle.lost(f"the nucleus ended the subscription to {self.side} {self.what}")
+
+    def _on_error(self, error: Exception) -> bool:
+        _log.warning("cannot read a message", extra={"subscription": self.what, "reason": repr(error)})
+        return False  # keep the stream; True and None would end it
 
 
 # No retry helps. All else may pass: ServiceError above all, which is what a nucleus says when it is offline or full.

@@ -25,21 +25,14 @@ _GIVEN_UP_FIRST: Final = ("sensors", "windows", "events")
 SCHEMA: Final = (
     """CREATE TABLE outbox (
         sequence INTEGER PRIMARY KEY, kind TEXT NOT NULL, created_ms INTEGER NOT NULL, bytes INTEGER NOT NULL,
-        topic TEXT NOT NULL, payload BLOB NOT NULL)""",
+        topic TEXT NOT NULL, payload BLOB NOT NULL, offered INTEGER NOT NULL DEFAULT 1,
+        start_ms INTEGER, length_ms INTEGER, revision INTEGER)""",
     "CREATE INDEX outbox_by_age ON outbox (created_ms)",
+    "CREATE INDEX outbox_by_kind ON outbox (kind, created_ms)",
+    "CREATE INDEX outbox_by_window ON outbox (start_ms) WHERE start_ms IS NOT NULL",
     """CREATE TABLE dead_letter (
         sequence INTEGER PRIMARY KEY, kind TEXT NOT NULL, created_ms INTEGER NOT NULL, bytes INTEGER NOT NULL,
         topic TEXT NOT NULL, payload BLOB NOT NULL, refused_ms INTEGER NOT NULL, reason TEXT NOT NULL)""",
-)
-# What version 1 of the schema lacks; its messages may all have been sent.
-SCHEMA_2: Final = (
-    "ALTER TABLE outbox ADD COLUMN offered INTEGER NOT NULL DEFAULT 1",
-    "ALTER TABLE outbox ADD COLUMN start_ms INTEGER",
-    "ALTER TABLE outbox ADD COLUMN length_ms INTEGER",
-    "ALTER TABLE outbox ADD COLUMN revision INTEGER",
-    "DROP INDEX IF EXISTS outbox_by_kind",
-    "CREATE INDEX outbox_by_kind ON outbox (kind, created_ms)",
-    "CREATE INDEX outbox_by_window ON outbox (start_ms) WHERE start_ms IS NOT NULL",
 )
 
 

@@ -1,8 +1,9 @@
 """The seams between a component and its surroundings. Composition roots pass adapters; tests pass working fakes."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+Side = Literal["local", "cloud"]
 MessageHandler = Callable[[str, bytes], None]  # topic, payload; must only enqueue, never block or raise
 
 
@@ -49,6 +50,17 @@ class Bus(Protocol):
 
     def publish_cloud_once(self, topic: str, payload: bytes) -> None:
         """Hand `payload` on towards the cloud, QoS 0: for what is worth nothing later. Raises as `publish_cloud`."""
+
+    def renew(self, side: Side) -> None:
+        """End the subscriptions of that side and make them anew, with the same handlers; what comes between is lost.
+
+        Not from a handler.
+
+        Raises
+        ------
+        BusUnavailableError, BusRefusedError, BusClosedError
+            Those that could not be made are made by the next call.
+        """
 
     def close(self) -> None:
         """End all subscriptions."""

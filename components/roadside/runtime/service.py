@@ -121,7 +121,11 @@ class Worker(Protocol):
 
 
 class Service:
-    """Runs a worker until SIGTERM, SIGINT or the loss of the connection. One use only."""
+    """Runs a worker until SIGTERM, SIGINT or the loss of the connection. One use only.
+
+    The loss comes to the worker like any message, since what came before it is to be handled first; the worker then
+    raises BusClosedError.
+    """
 
     def __init__(
         self, worker: Worker, inbox: Inbox, clock: Clock, *, exit_now: Callable[[int], object] = os._exit
@@ -131,7 +135,6 @@ class Service:
         self._clock = clock
         self._exit_now = exit_now
         self._stopping = False
-        self._lost_because: str | None = None
         self._end_begun: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._ended = threading.Event()
 
@@ -139,11 +142,6 @@ class Service:
         """End `run` within STOP_BUDGET_S. From any thread, and from signal handlers."""
         self._stopping = True
         self._end_begun.put(None)
-        self._inbox.wake()
-
-    def connection_lost(self, reason: str) -> None:
-        """End `run` with CONNECTION_LOST; for the bus to call, from any thread."""
-        self._lost_because = reason
         self._inbox.wake()
 
     def run(self) -> ExitCode:
@@ -171,9 +169,6 @@ class Service:
         wake_ms = self._clock.steady_ms()
         try:
             while not self._stopping:
-                if self._lost_because is not None:
-                    _log.error("the connection to the nucleus is lost", extra={"reason": self._lost_because})
-                    return ExitCode.CONNECTION_LOST
                 wait_ms = min(wake_ms - self._clock.steady_ms(), MAX_WAIT_MS)
                 wake_ms = self._worker.work(self._inbox.take(wait_ms / 1000))
             self._worker.work(self._inbox.take(0))  # what came before the end is not to be lost

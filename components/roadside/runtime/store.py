@@ -22,21 +22,19 @@ from roadside.runtime import outbox as outbox_module
 from roadside.runtime.database import Database, StoreError, seal, unseal
 from roadside.runtime.outbox import Outbox, OutboxLimits
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 1
 APPLICATION_ID: Final = 0x526F6164  # "Road": tells our files from any other SQLite database
 MAX_QUARANTINED: Final = 2
 
 _SCHEMA: Final = (
     *counters.SCHEMA,
     *outbox_module.SCHEMA,
-    *outbox_module.SCHEMA_2,
     "CREATE TABLE epoch (started_ms INTEGER NOT NULL)",
     "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL)",
     "CREATE TABLE journal (position INTEGER PRIMARY KEY, payload BLOB NOT NULL)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-_FROM_1_TO_2: Final = (*outbox_module.SCHEMA_2, f"PRAGMA user_version = {SCHEMA_VERSION}")
 _QUARANTINED: Final = re.compile(r"\.quarantined-(\d+)$")
 
 _log = logging.getLogger(__name__)
@@ -162,7 +160,7 @@ def _open_existing(path: Path) -> Database:
         if application_id != APPLICATION_ID:
             raise UnusableDatabaseError(f"application id {application_id:#x} is not ours")
         version = database.query("PRAGMA user_version")[0][0]
-        if version not in (1, SCHEMA_VERSION):
+        if version != SCHEMA_VERSION:
             raise UnusableDatabaseError(f"schema version is {version}, this program knows {SCHEMA_VERSION}")
         findings = database.query("PRAGMA quick_check(1)")
         if findings != [("ok",)]:
@@ -171,10 +169,6 @@ def _open_existing(path: Path) -> Database:
             raise UnusableDatabaseError("it has no epoch")
         StateTable(database).items()
         Journal(database).records()
-        if version == 1:
-            with database.transaction():
-                for statement in _FROM_1_TO_2:
-                    database.write(statement)
     except StoreError:
         database.close()
         raise

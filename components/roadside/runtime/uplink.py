@@ -107,14 +107,6 @@ class UplinkStatistics:
     held_by_budget: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Resend:
-    """What became of a request to send again: how many are due now, and how many are not held (any more)."""
-
-    due: int
-    not_held: int
-
-
 class Uplink:
     """Sends what is in `outbox`, which it reads after each commit of its owner. Same thread as the store.
 
@@ -229,18 +221,16 @@ class Uplink:
                 _log.error("the cloud refuses a message", extra={"sequence": sequence, "reason": reason})
         self._settle(wall_ms, None)
 
-    def resend(self, runs: Iterable[tuple[int, int]], wall_ms: int) -> Resend:
-        """Send those sequences of the runs (first, length) at once that are still held."""
-        due = asked = 0
+    def resend(self, runs: Iterable[tuple[int, int]], wall_ms: int) -> int:
+        """Send again at once what is still held of the runs (first sequence, how many); tells how many."""
         self._learn(wall_ms)
+        due = 0
         for first, length in runs:
-            asked += length
             for sequence in [held for held in self._lanes if first <= held < first + length]:
                 self._in_flight.pop(sequence, None)
-                self._lanes[sequence].attempts = min(self._lanes[sequence].attempts, 1)
                 self._lanes.again(sequence, wall_ms)
                 due += 1
-        return Resend(due, asked - due)
+        return due
 
     def forget(self, sequences: Iterable[int]) -> None:
         """These have left the outbox."""

@@ -9,6 +9,7 @@ from aggregator import pipeline as pipeline_module
 from aggregator import results as results_module
 from aggregator.pipeline import JOURNAL_INTERVAL_MS, RETRY_MS, Pipeline
 from aggregator.settings import AggregatorSettings
+from roadside.contract.commands import ResendCommand, ReviveDeadLettersCommand, encode_command
 from roadside.contract.errors import InvalidTopicError
 from roadside.runtime.database import StoreError
 from roadside.runtime.outbox import OutboxLimits
@@ -20,6 +21,7 @@ from tests.unit.aggregator.bench import (
     FakeCloud,
     Gateway,
     Reading,
+    Weather,
     check_windows,
     last_editions,
     settings,
@@ -287,3 +289,52 @@ def test_the_last_windows_of_a_layout_do_not_wait_for_silence() -> None:
     gateway.apply(settings(window_seconds=60))
     feed(gateway, 6)
     assert 10_000 in {window.window_ms for window in gateway.cloud.windows()}
+
+
+def test_what_the_cloud_asks_for_is_sent_again_at_once_if_it_is_still_held() -> None:
+    gateway = Gateway(settings(), FakeCloud(Weather(loss=1.0)))
+    feed(gateway, 25)
+    before = gateway.cloud.published
+    epoch_ms = gateway.store.epoch_ms
+    gateway.pipeline.on_command(encode_command(ResendCommand("c", epoch_ms, ((1, 2), (500, 3)))), gateway.wall_ms)
+    gateway.tick()
+    assert gateway.cloud.published == before + 2
+    gateway.pipeline.on_command(encode_command(ResendCommand("c", epoch_ms + 1, ((1, 2),))), gateway.wall_ms)
+    gateway.pipeline.on_command(b"{}", gateway.wall_ms)
+    gateway.tick()
+    assert gateway.cloud.published == before + 2
+    told = gateway.pipeline.statistics(gateway.wall_ms).commands
+    assert told == {"resend": 2, "resend_due": 2, "resend_not_held": 5, "refused": 1}
+
+
+def test_dead_letters_are_revived_on_command() -> None:
+    class Forbidding(FakeCloud):
+        forbids = True
+
+        def publish_cloud(self, topic: str, payload: bytes) -> None:
+            if self.forbids:
+                raise BusRefusedError("no rights")
+            super().publish_cloud(topic, payload)
+
+    cloud = Forbidding()
+    gateway = Gateway(settings(), cloud)
+    told = feed(gateway, 25)
+    assert gateway.pipeline.statistics(gateway.wall_ms).uplink.dead_letters >= 2
+    cloud.forbids = False
+    gateway.pipeline.on_command(encode_command(ReviveDeadLettersCommand("c")), gateway.wall_ms)
+    check_windows(cloud.windows(gateway.finish()), told)
+    assert gateway.pipeline.statistics(gateway.wall_ms).uplink.dead_letters == 0
+
+
+def test_a_larger_correction_age_opens_no_window_again_that_was_final() -> None:
+    gateway = Gateway(settings(correction_seconds=5))
+    told = feed(gateway, 40)
+    first_ms = min(reading.at_ms for reading in told)
+    gateway.apply(settings(correction_seconds=3600))
+    gateway.receive(Reading(11, first_ms))
+    assert gateway.pipeline.statistics(gateway.wall_ms).readings_rejected == {"too_late": 1}
+    gateway.pass_time(JOURNAL_INTERVAL_MS)
+    gateway.crash()
+    gateway.receive(Reading(11, first_ms))
+    assert gateway.pipeline.statistics(gateway.wall_ms).readings_rejected == {"too_late": 2}
+    check_windows(gateway.cloud.windows(gateway.finish()), told)

@@ -12,17 +12,20 @@ from aggregator.worker import (
     COMMANDS,
     CONFIGURATION,
     CONNECTION_LOST,
+    ECHO,
+    ECHO_GIVE_UP_MS,
     READ_RETRY_MS,
     READINGS,
     REREAD_MS,
     AggregatorWorker,
 )
 from roadside.contract.codec import encode_ack
+from roadside.contract.commands import ReportNowCommand, encode_command
 from roadside.contract.status import Status, decode_status
 from roadside.contract.summary import Ack
 from roadside.runtime.clock import ManualClock
 from roadside.runtime.database import StoreError
-from roadside.runtime.ports import BusClosedError, BusUnavailableError
+from roadside.runtime.ports import BusClosedError, BusUnavailableError, Side
 from roadside.runtime.service import Delivery, ExitCode, Inbox, Service
 from roadside.runtime.status import StatusTeller
 from roadside.runtime.store import GatewayStore
@@ -56,13 +59,24 @@ class Bench:
         self.pipeline = Pipeline(GATEWAY, self.store, FakeCloud(), AggregatorSettings(), steady_ms=1000)
         self.statuses: list[Status] = []
         status = StatusTeller("city.roadside.Aggregator", self, self.clock)
-        self.worker = AggregatorWorker(self.pipeline, self.configuration, self.clock, status)
+        self.renewed: list[Side] = []
+        self.worker = AggregatorWorker(self.pipeline, self.configuration, self, self.clock, status)
         self.worker.work([])
 
     def publish_local(self, topic: str, payload: bytes) -> None:
         """Stands for the bus on which the status is told."""
         assert topic == "roadside/v1/status/city.roadside.Aggregator"
         self.statuses.append(decode_status(payload))
+
+    def renew(self, side: Side) -> None:
+        """Stands for the bus whose subscriptions die."""
+        self.renewed.append(side)
+
+    def pass_time(self, by_ms: int, *, hears_itself: bool) -> None:
+        """In steps of 10 s, as the status is told."""
+        for _ in range(by_ms // 10_000):
+            self.clock.advance(10_000)
+            self.worker.work([Delivery(ECHO, "x", b"")] if hears_itself else [])
 
     def reading(self) -> Delivery:
         return Delivery(READINGS, FRAMES, frame([Reading(10, self.clock.wall_ms())]))
@@ -173,6 +187,40 @@ def test_readings_that_wait_when_the_service_ends_are_stored(bench: Bench) -> No
     assert service.run() is ExitCode.STOPPED
     renewed = Pipeline(GATEWAY, bench.store, FakeCloud(), settings(), steady_ms=1)
     assert renewed.statistics(START_MS).readings_accepted == 1
+
+
+def test_local_subscriptions_are_renewed_when_it_does_not_hear_itself_and_in_the_end_it_ends(bench: Bench) -> None:
+    bench.pass_time(60_000, hears_itself=True)
+    assert bench.renewed == []
+    bench.pass_time(60_000, hears_itself=False)
+    assert bench.renewed == ["local"]
+    bench.pass_time(60_000, hears_itself=True)
+    assert bench.renewed == ["local"]
+    with pytest.raises(BusClosedError, match="own status messages"):
+        bench.pass_time(ECHO_GIVE_UP_MS + 10_000, hears_itself=False)
+    assert 4 <= len(bench.renewed) <= 8
+
+
+def test_cloud_subscriptions_are_renewed_when_nothing_is_acknowledged(bench: Bench) -> None:
+    bench.worker.work([bench.reading()])
+    bench.clock.advance(13_000)
+    bench.worker.work([bench.reading()])
+    bench.pass_time(180_000, hears_itself=True)
+    assert bench.renewed == ["cloud"]
+    bench.worker.work([Delivery(ACKS, "x", encode_ack(Ack(START_MS)))])
+    bench.pass_time(110_000, hears_itself=True)
+    assert bench.renewed == ["cloud"]
+
+
+def test_a_gateway_that_has_nothing_to_send_expects_no_answer(bench: Bench) -> None:
+    bench.pass_time(1_200_000, hears_itself=True)
+    assert bench.renewed == []
+
+
+def test_report_now_tells_the_status_at_once(bench: Bench) -> None:
+    before = len(bench.statuses)
+    bench.worker.work([Delivery(COMMANDS, "x", encode_command(ReportNowCommand("c-1")))])
+    assert len(bench.statuses) == before + 1
 
 
 def test_status_tells_every_ten_seconds_and_at_the_end_what_the_pipeline_counts(bench: Bench) -> None:

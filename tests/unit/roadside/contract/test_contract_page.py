@@ -14,6 +14,7 @@ from cloud.functions.processor.logic import read_record
 from roadside.contract import messages_pb2 as pb
 from roadside.contract import topics
 from roadside.contract.codec import encode_window
+from roadside.contract.commands import COMMANDS, ResendCommand, decode_command
 from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, decode_event
 from roadside.contract.heartbeat import ComponentHealth, Heartbeat, SystemState
 from roadside.contract.status import Status
@@ -44,6 +45,14 @@ def example(name: str) -> bytes:
     found = re.search(rf"<!-- example: {name} -->\n```json\n(.*?)```", PAGE, re.DOTALL)
     assert found, name
     return found[1].encode()
+
+
+def test_command_of_the_page_is_one_and_its_fields_are_explained() -> None:
+    command = decode_command(example("command"))
+    assert isinstance(command, ResendCommand)
+    assert command.runs == ((86403, 2), (86410, 1))
+    assert names("Command") == ["schema", "command", *(field.name for field in fields(ResendCommand))]
+    assert all(f"`{name}`" in section("Command") for name in COMMANDS)
 
 
 @pytest.mark.parametrize("title", ["WindowSummary", "SegmentColumns", "Ack", "ReadingFrame"])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from roadside.runtime.logs import MAX_KNOWN_MESSAGES, JsonFormatter, RepeatFilter, configure_logging
+from roadside.runtime.logs import MAX_KNOWN_MESSAGES, MAX_VARIANTS, JsonFormatter, RepeatFilter, configure_logging
 
 
 @pytest.fixture
@@ -68,6 +68,23 @@ def test_repeats_are_held_back_for_a_while_and_counted() -> None:
     assert shown is not None
     assert json.loads(JsonFormatter("c").format(shown))["suppressed"] == 3
     assert passes("offline %d", 6) is None
+
+
+def test_other_extra_fields_make_another_message_up_to_a_bound() -> None:
+    now_s = 0.0
+    repeats = RepeatFilter(60, steady_s=lambda: now_s)
+
+    def passes(segments: int) -> logging.LogRecord | None:
+        record = logging.LogRecord("name", logging.INFO, "path", 1, "configuration applied", (), None)
+        record.segments = segments
+        return record if repeats.filter(record) else None
+
+    assert [bool(passes(segments)) for segments in (1, 1, 2, 2, 1)] == [True, False, True, False, False]
+    assert sum(bool(passes(segments)) for segments in range(100)) == MAX_VARIANTS - 2
+    now_s = 60.0
+    shown = passes(1)
+    assert shown is not None
+    assert json.loads(JsonFormatter("c").format(shown))["suppressed"] > 90
 
 
 def test_the_filter_remembers_a_bounded_number_of_messages() -> None:

@@ -149,8 +149,13 @@ def test_the_worker_is_called_when_it_asked_to_be() -> None:
 
 
 def test_a_lost_connection_ends_the_service_and_still_stops_the_worker() -> None:
-    worker = Worker(lambda _: far())
-    code = run(worker, lambda service, _: service.connection_lost("socket closed"))
+    def work(deliveries: list[Delivery]) -> int:
+        if deliveries:
+            raise BusClosedError(deliveries[0].topic)
+        return far()
+
+    worker = Worker(work)
+    code = run(worker, lambda _, inbox: inbox.put(Delivery("connection", "socket closed", b"")))
     assert (code, worker.stops) == (ExitCode.CONNECTION_LOST, 1)
 
 
