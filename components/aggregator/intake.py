@@ -13,14 +13,13 @@ import numpy.typing as npt
 from roadside.contract import topics
 from roadside.contract.codec import decode_frame
 from roadside.contract.errors import DecodeError
-from roadside.contract.summary import ReadingFrame
-from roadside.core.readings import NONE, ReadingBatch, batch_from_integers, batch_from_measurements
+from roadside.core.readings import ReadingBatch, batch_from_integers, batch_from_measurements
 from roadside.core.registry import Registry
 
 FRAMES_PREFIX = topics.FRAMES_FILTER.removesuffix("+")
 
 
-class Reading(msgspec.Struct):
+class Reading(msgspec.Struct, gc=False):
     """A reading as JSON. Unknown fields are passed over; null means not measured.
 
     Parameters
@@ -63,14 +62,13 @@ class Intake:
         except DecodeError as error:
             self.refused[f"frame: {error.field}"] += 1
             return None
-        speed = _uint16(frame.speed_dkmh)
-        occupancy = _uint16(frame.occupancy_permille)
+        # As signed integers, "none" is NONE, and what is too large is negative: no more in range than before.
         return batch_from_integers(
-            registry.index_of_numbers(_uint32(frame.sensor_number)),
-            frame.base_ms + _uint32(frame.offset_ms),
-            _uint16(frame.vehicle_count),
-            np.where(speed == ReadingFrame.NO_SPEED, NONE, speed),
-            np.where(occupancy == ReadingFrame.NO_SPEED, NONE, occupancy),
+            registry.index_of_numbers(np.frombuffer(frame.sensor_number, dtype="<u4")),
+            frame.base_ms + np.frombuffer(frame.offset_ms, dtype="<u4").astype(np.int64),
+            np.frombuffer(frame.vehicle_count, dtype="<i2"),
+            np.frombuffer(frame.speed_dkmh, dtype="<i2"),
+            np.frombuffer(frame.occupancy_permille, dtype="<i2"),
         )
 
     def _readings(self, payload: bytes) -> list[Reading]:
@@ -100,29 +98,21 @@ class Intake:
 
 
 def _batch(readings: list[Reading], registry: Registry) -> ReadingBatch:
-    speeds = [reading.average_speed_kmh for reading in readings]
-    occupancies = [reading.occupancy for reading in readings]
+    speed_kmh = np.array([reading.average_speed_kmh for reading in readings], dtype=np.float64)  # None becomes NaN
+    occupancy = np.array([reading.occupancy for reading in readings], dtype=np.float64)
     return batch_from_measurements(
         registry.index_of_ids([reading.sensor_id for reading in readings]),
         _floats([reading.timestamp for reading in readings]),
         _floats([reading.vehicle_count for reading in readings]),
-        _floats([0.0 if speed is None else speed for speed in speeds]),
-        _floats([0.0 if occupancy is None else occupancy for occupancy in occupancies]),
-        has_speed=np.array([speed is not None for speed in speeds], dtype=bool),
-        has_occupancy=np.array([occupancy is not None for occupancy in occupancies], dtype=bool),
+        speed_kmh,
+        occupancy,
+        has_speed=~np.isnan(speed_kmh),  # JSON has no NaN
+        has_occupancy=~np.isnan(occupancy),
     )
 
 
-def _floats(values: list[float] | list[int | float]) -> npt.NDArray[np.float64]:
+def _floats(values: list[int | float]) -> npt.NDArray[np.float64]:
     try:
         return np.array(values, dtype=np.float64)
     except OverflowError:  # an integer beyond any float
         return np.array([value if abs(value) < 2**63 else np.inf for value in values], dtype=np.float64)
-
-
-def _uint16(column: bytes) -> npt.NDArray[np.int64]:
-    return np.frombuffer(column, dtype="<u2").astype(np.int64)
-
-
-def _uint32(column: bytes) -> npt.NDArray[np.int64]:
-    return np.frombuffer(column, dtype="<u4").astype(np.int64)

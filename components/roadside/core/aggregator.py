@@ -137,33 +137,30 @@ class Aggregator:
 
     def feed(self, batch: ReadingBatch, wall_ms: int, steady_ms: int) -> None:
         """Take readings, in any order, of any windows. Closes nothing: `advance` does."""
-        fault = batch.fault.copy()
+        window_ms = self.config.window_ms
         now_ms = self.clock.now_ms(wall_ms, steady_ms)
         bound_ms = self.clock.future_bound_ms(wall_ms, steady_ms)
-        fault[(fault == Fault.NO_FAULT) & (batch.timestamp_ms > bound_ms)] = Fault.FUTURE
+        fault = batch.fault.copy()
+        fault[(fault == 0) & (batch.timestamp_ms > bound_ms)] = Fault.FUTURE
         # The watermark from before this batch: a batch that spans hours must not retire its own first rows.
         watermark_ms = self.clock.watermark_ms(steady_ms)
-        start_ms = batch.timestamp_ms - batch.timestamp_ms % self.config.window_ms
         if watermark_ms is not None:
             final_ms = max(self.final_ms, watermark_ms - self.config.correction_age_ms)
-            retired = start_ms + self.config.window_ms <= final_ms
-            fault[(fault == Fault.NO_FAULT) & retired] = Fault.TOO_LATE
-        usable = fault == Fault.NO_FAULT
-        # A window is late once it has been due, so before the first one closes the beginning may still move back.
-        begun = start_ms[usable]
-        if watermark_ms is not None:
-            begun = begun[begun + self.config.window_ms > watermark_ms]
-        if len(begun):
-            first_ms = int(begun.min())
-            self.next_start_ms = first_ms if self.next_start_ms is None else min(self.next_start_ms, first_ms)
-        if usable.any():
-            newest_ms = int(batch.timestamp_ms[usable].max())
+            start_ms = batch.timestamp_ms // window_ms * window_ms
+            fault[(fault == 0) & (start_ms <= final_ms - window_ms)] = Fault.TOO_LATE
+        usable = batch.rows(fault == 0) if fault.any() else batch
+        if len(usable):
+            windows = list(usable.by_window(window_ms))
+            # A window is late once it has been due, so before the first one closes the beginning may still move back.
+            begun = [start for start, _ in windows if watermark_ms is None or start + window_ms > watermark_ms]
+            if begun:
+                self.next_start_ms = begun[0] if self.next_start_ms is None else min(self.next_start_ms, begun[0])
+            newest_ms = int(windows[-1][1].timestamp_ms.max())
             self.clock.observe(min(newest_ms, now_ms), steady_ms)
             self.clock.trust(newest_ms, wall_ms, steady_ms)
-        for start in np.unique(start_ms[usable]).tolist():
-            rows = np.flatnonzero(usable & (start_ms == start))
-            fault[rows[self._insert(start, batch.rows(rows), steady_ms)]] = Fault.OVERFLOW
-        self._count_faults(batch, fault, start_ms)
+            for start, readings in windows:
+                self._insert(start, readings, steady_ms)
+        self._count_faults(batch.sensor, batch.timestamp_ms, fault)
 
     def advance(self, steady_ms: int) -> Output:
         """Close what is due and send the corrections that have waited long enough."""
@@ -258,22 +255,22 @@ class Aggregator:
         self.clock.idle_grace_ms = config.idle_grace_ms
         self.clock.max_future_skew_ms = config.max_future_skew_ms
 
-    def _insert(self, start_ms: int, batch: ReadingBatch, steady_ms: int) -> npt.NDArray[np.bool_]:
-        """Put readings of one window into its grid; returns which of them found no place."""
+    def _insert(self, start_ms: int, batch: ReadingBatch, steady_ms: int) -> None:
+        """Put readings of one window into its grid."""
         grid = self.grid(start_ms)
         report = grid.insert(batch)
-        segment = self.registry.sensor_segment[batch.sensor]
-        accepted = int(report.accepted.sum())
+        accepted = int(np.count_nonzero(report.accepted))
         self.counters.accepted += accepted
-        self.counters.duplicate += int(report.duplicate.sum())
-        self.counters.conflicting += int(report.conflict.sum())
-        np.add.at(grid.duplicates, segment[report.duplicate], 1)
         if accepted and self.next_start_ms is not None and start_ms < self.next_start_ms:
             self.counters.late += accepted
-            np.add.at(grid.late, segment[report.accepted], 1)
+            np.add.at(grid.late, self.registry.sensor_segment[batch.sensor[report.accepted]], 1)
             if grid.late_since_ms is None:
                 grid.late_since_ms = steady_ms
-        return report.overflow
+        if accepted < len(batch):
+            self.counters.duplicate += int(np.count_nonzero(report.duplicate))
+            self.counters.conflicting += int(np.count_nonzero(report.conflict))
+            np.add.at(grid.duplicates, self.registry.sensor_segment[batch.sensor[report.duplicate]], 1)
+            self._count_faults(batch.sensor, batch.timestamp_ms, report.overflow * np.uint8(Fault.OVERFLOW))
 
     def grid(self, start_ms: int) -> WindowGrid:
         """The grid of the window that starts at `start_ms`, made if need be."""
@@ -289,13 +286,13 @@ class Aggregator:
             self.grids[start_ms] = grid
         return grid
 
-    def _count_faults(self, batch: ReadingBatch, fault: npt.NDArray[np.uint8], start_ms: IntColumn) -> None:
+    def _count_faults(self, sensor: npt.NDArray[np.intp], timestamp_ms: IntColumn, fault: npt.NDArray[np.uint8]) -> None:
         for row in np.flatnonzero(fault).tolist():
             reason = Fault(int(fault[row]))
             self.counters.rejected[reason] = self.counters.rejected.get(reason, 0) + 1
-            grid = self.grids.get(int(start_ms[row]))
+            grid = self.grids.get(int(timestamp_ms[row]) // self.config.window_ms * self.config.window_ms)
             if grid is not None and reason is not Fault.UNKNOWN_SENSOR:
-                grid.rejected[self.registry.sensor_segment[batch.sensor[row]]] += 1
+                grid.rejected[self.registry.sensor_segment[sensor[row]]] += 1
                 grid.changed = True
 
     def _due(self, next_start_ms: int, watermark_ms: int) -> Iterator[int]:

@@ -42,11 +42,12 @@ class WindowGrid:
         self.window_ms = window_ms
         self.slot_ms = slot_ms
         self.sensor_count = sensor_count
-        slots = -(-window_ms // slot_ms)
-        self.offset_ms = np.full(slots * sensor_count, EMPTY, dtype=np.int32)
-        self.vehicle_count = np.zeros(slots * sensor_count, dtype=np.int16)
-        self.speed_dkmh = np.zeros(slots * sensor_count, dtype=np.int16)
-        self.occupancy_permille = np.zeros(slots * sensor_count, dtype=np.int16)
+        self.slots = -(-window_ms // slot_ms)
+        cells = self.slots * sensor_count
+        self.offset_ms = np.full(cells, EMPTY, dtype=np.int32)
+        self.vehicle_count = np.zeros(cells, dtype=np.int16)
+        self.speed_dkmh = np.zeros(cells, dtype=np.int16)
+        self.occupancy_permille = np.zeros(cells, dtype=np.int16)
         self.side: dict[tuple[int, int], Row] = {}  # (sensor, offset) of second readings in a slot
         self.duplicates = np.zeros(segment_count, dtype=np.int64)
         self.late = np.zeros(segment_count, dtype=np.int64)
@@ -66,41 +67,58 @@ class WindowGrid:
         cell = offset // self.slot_ms * self.sensor_count + batch.sensor
         row = np.arange(len(batch))
         # Of several rows for one cell the first in the batch is to win: numpy keeps the last write, so write backwards.
-        first_row = np.full(len(self.offset_ms), EMPTY, dtype=np.intp)
+        first_row = np.empty(len(self.offset_ms), dtype=np.intp)
         first_row[cell[::-1]] = row[::-1]
         accepted = (first_row[cell] == row) & (self.offset_ms[cell] == EMPTY)
-        target = cell[accepted]
-        self.offset_ms[target] = offset[accepted]
-        self.vehicle_count[target] = batch.vehicle_count[accepted]
-        self.speed_dkmh[target] = batch.speed_dkmh[accepted]
-        self.occupancy_permille[target] = batch.occupancy_permille[accepted]
+        fresh = np.flatnonzero(accepted)
+        target = cell[fresh]
+        self.offset_ms[target] = offset[fresh]
+        self.vehicle_count[target] = batch.vehicle_count[fresh]
+        self.speed_dkmh[target] = batch.speed_dkmh[fresh]
+        self.occupancy_permille[target] = batch.occupancy_permille[fresh]
 
         duplicate = np.zeros(len(batch), dtype=bool)
         conflict = np.zeros(len(batch), dtype=bool)
         overflow = np.zeros(len(batch), dtype=bool)
-        for i in np.flatnonzero(~accepted).tolist():
+        rest = np.flatnonzero(~accepted)
+        repeats = self.offset_ms[cell[rest]] == offset[rest]
+        repeated = rest[repeats]
+        duplicate[repeated] = True
+        conflict[repeated] = self._differs(batch, repeated, cell[repeated])
+        for i in rest[~repeats].tolist():
+            place = int(batch.sensor[i]), int(offset[i])
             told: Row = (int(batch.vehicle_count[i]), int(batch.speed_dkmh[i]), int(batch.occupancy_permille[i]))
-            stored = self._stored(int(batch.sensor[i]), int(offset[i]), int(cell[i]))
+            stored = self.side.get(place)
             if stored is not None:
                 duplicate[i] = True
                 conflict[i] = stored != told
             elif len(self.side) < len(self.offset_ms):
-                self.side[int(batch.sensor[i]), int(offset[i])] = told
+                self.side[place] = told
                 accepted[i] = True
             else:
                 overflow[i] = True
         return InsertReport(accepted, duplicate, conflict, overflow)
 
-    def _stored(self, sensor: int, offset_ms: int, cell: int) -> Row | None:
-        if self.offset_ms[cell] == offset_ms:
-            return int(self.vehicle_count[cell]), int(self.speed_dkmh[cell]), int(self.occupancy_permille[cell])
-        return self.side.get((sensor, offset_ms))
+    def _differs(
+        self, batch: ReadingBatch, rows: npt.NDArray[np.intp], cell: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.bool_]:
+        """Which of the rows tell something else than their cells, bool [rows]."""
+        differs: npt.NDArray[np.bool_] = (
+            (self.vehicle_count[cell] != batch.vehicle_count[rows])
+            | (self.speed_dkmh[cell] != batch.speed_dkmh[rows])
+            | (self.occupancy_permille[cell] != batch.occupancy_permille[rows])
+        )
+        return differs
 
     def readings(self) -> tuple[npt.NDArray[np.int64], ...]:
-        """Sensor, vehicle count, speed and occupancy of all accepted readings, each int64 [readings]."""
-        filled = np.flatnonzero(self.offset_ms != EMPTY)
+        """Sensor, vehicle count, speed and occupancy of all accepted readings in the order of the sensors.
+
+        Each int64 [readings].
+        """
+        sensor, slot = np.nonzero(self.offset_ms.reshape(self.slots, self.sensor_count).T != EMPTY)
+        filled = slot * self.sensor_count + sensor
         columns = (
-            filled % self.sensor_count if self.sensor_count else filled,
+            sensor,
             self.vehicle_count[filled].astype(np.int64),
             self.speed_dkmh[filled].astype(np.int64),
             self.occupancy_permille[filled].astype(np.int64),
@@ -108,7 +126,9 @@ class WindowGrid:
         if not self.side:
             return columns
         side = np.array([(sensor, *told) for (sensor, _), told in self.side.items()], dtype=np.int64)
-        return tuple(np.concatenate([column, side[:, i]]) for i, column in enumerate(columns))
+        joined = [np.concatenate([column, side[:, i]]) for i, column in enumerate(columns)]
+        order = np.argsort(joined[0], kind="stable")
+        return tuple(column[order] for column in joined)
 
     def has_readings(self) -> bool:
         return bool(self.side) or bool((self.offset_ms != EMPTY).any())

@@ -4,8 +4,10 @@ Quantisation is stated once, here: speeds to 0.1 km/h ("dkmh"), occupancy to 0.0
 arithmetic is in integers, which is why sums of windows merge without error in any order.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -17,6 +19,7 @@ MAX_OCCUPANCY_PERMILLE: Final = 1000
 NONE: Final = -1  # a speed or occupancy that was not measured
 
 IntColumn = npt.NDArray[np.int64]
+SmallColumn = npt.NDArray[np.int16]
 
 
 class Fault(IntEnum):
@@ -41,23 +44,23 @@ class ReadingBatch:
     ----------
     sensor : intp [n], index in the registry, -1 unknown
     timestamp_ms : int64 [n], epoch milliseconds UTC
-    vehicle_count : int64 [n]
-    speed_dkmh : int64 [n], mean over the reading's vehicles, NONE where not measured
-    occupancy_permille : int64 [n], NONE where not measured
+    vehicle_count : int16 [n]
+    speed_dkmh : int16 [n], mean over the reading's vehicles, NONE where not measured
+    occupancy_permille : int16 [n], NONE where not measured
     fault : uint8 [n], a `Fault`; the values of a faulty row mean nothing
     """
 
     sensor: npt.NDArray[np.intp]
     timestamp_ms: IntColumn
-    vehicle_count: IntColumn
-    speed_dkmh: IntColumn
-    occupancy_permille: IntColumn
+    vehicle_count: SmallColumn
+    speed_dkmh: SmallColumn
+    occupancy_permille: SmallColumn
     fault: npt.NDArray[np.uint8]
 
     def __len__(self) -> int:
         return len(self.sensor)
 
-    def rows(self, selected: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> "ReadingBatch":
+    def rows(self, selected: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> "ReadingBatch":
         """The selected rows."""
         return ReadingBatch(
             self.sensor[selected],
@@ -67,6 +70,18 @@ class ReadingBatch:
             self.occupancy_permille[selected],
             self.fault[selected],
         )
+
+    def by_window(self, window_ms: int) -> Iterator[tuple[int, "ReadingBatch"]]:
+        """The readings of each window with its start, oldest window first, readings in their order."""
+        start_ms = self.timestamp_ms // window_ms * window_ms
+        if not len(self) or start_ms.min() == start_ms.max():  # as most batches are
+            batch = self
+        else:
+            order = np.argsort(start_ms, kind="stable")
+            batch, start_ms = self.rows(order), start_ms[order]
+        changes = np.flatnonzero(start_ms[1:] != start_ms[:-1]) + 1
+        for first, end in pairwise([0, *changes.tolist(), len(batch)]):
+            yield int(start_ms[first]), batch.rows(slice(first, end))
 
 
 def batch_from_integers(
@@ -80,18 +95,22 @@ def batch_from_integers(
 
     A reading without vehicles has no speed, whatever its sender wrote there.
     """
-    timestamp = timestamp_ms.astype(np.int64)
-    vehicles = vehicle_count.astype(np.int64)
-    speed = np.where(vehicles == 0, NONE, speed_dkmh.astype(np.int64))
-    occupancy = occupancy_permille.astype(np.int64)
     fault = np.zeros(len(sensor), dtype=np.uint8)
+    has_speed = vehicle_count != 0
     # The first fault found names the reading, so the checks run from the last to the first.
-    fault[(occupancy < NONE) | (occupancy > MAX_OCCUPANCY_PERMILLE)] = Fault.BAD_OCCUPANCY
-    fault[(speed < NONE) | (speed > MAX_SPEED_DKMH)] = Fault.BAD_SPEED
-    fault[(vehicles < 0) | (vehicles > MAX_VEHICLES)] = Fault.BAD_VEHICLE_COUNT
-    fault[timestamp < 0] = Fault.BAD_TIMESTAMP
+    fault[(occupancy_permille < NONE) | (occupancy_permille > MAX_OCCUPANCY_PERMILLE)] = Fault.BAD_OCCUPANCY
+    fault[((speed_dkmh < NONE) | (speed_dkmh > MAX_SPEED_DKMH)) & has_speed] = Fault.BAD_SPEED
+    fault[(vehicle_count < 0) | (vehicle_count > MAX_VEHICLES)] = Fault.BAD_VEHICLE_COUNT
+    fault[timestamp_ms < 0] = Fault.BAD_TIMESTAMP
     fault[sensor < 0] = Fault.UNKNOWN_SENSOR
-    return ReadingBatch(sensor, timestamp, vehicles, speed, occupancy, fault)
+    return ReadingBatch(
+        sensor,
+        timestamp_ms.astype(np.int64, copy=False),
+        vehicle_count.astype(np.int16, copy=False),
+        np.where(has_speed, speed_dkmh, NONE).astype(np.int16),
+        occupancy_permille.astype(np.int16, copy=False),
+        fault,
+    )
 
 
 def batch_from_measurements(
@@ -121,10 +140,10 @@ def batch_from_measurements(
 
 
 def _whole(values: npt.NDArray[np.float64], scale: float) -> IntColumn:
-    """Values times scale as the nearest integers; what is no number, or beyond reason, as one that no check passes."""
+    """Values times scale as the nearest integers; what is negative, no number or beyond reason as one too small.
+
+    A slightly negative value must not round into the range.
+    """
     with np.errstate(over="ignore"):
         scaled = values * scale
-    usable = np.isfinite(scaled) & (np.abs(scaled) < 2**53)
-    # A slightly negative value must not round into the range.
-    rounded = np.where(scaled < 0, np.floor(scaled) - 1, np.rint(scaled))
-    return np.where(usable, rounded, -(2**53)).astype(np.int64)
+    return np.where((scaled >= 0) & (scaled < 2**53), np.rint(scaled), -(2**53)).astype(np.int64)

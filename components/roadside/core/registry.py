@@ -88,6 +88,7 @@ class Registry:
         self.downstream, self.upstream = _neighbours(self.segments)
         self.sensor_numbers = np.array(numbers, dtype=np.int64)
         self._by_number = np.argsort(self.sensor_numbers)
+        self._ordered_numbers = self.sensor_numbers[self._by_number]
         self._index_of_id = {sensor_id: index for index, sensor_id in enumerate(sensor_ids)}
         described = json.dumps([asdict(segment) for segment in self.segments], sort_keys=True)
         self.fingerprint = hashlib.sha256(described.encode()).hexdigest()[:16]
@@ -98,15 +99,15 @@ class Registry:
 
     def index_of_ids(self, sensor_ids: Iterable[str]) -> npt.NDArray[np.intp]:
         """Index of each named sensor, intp [n]; -1 where it is unknown."""
-        return np.array([self._index_of_id.get(sensor_id, -1) for sensor_id in sensor_ids], dtype=np.intp)
+        index_of = self._index_of_id.get
+        return np.fromiter([index_of(sensor_id, -1) for sensor_id in sensor_ids], dtype=np.intp)
 
     def index_of_numbers(self, numbers: npt.NDArray[np.integer]) -> npt.NDArray[np.intp]:
         """Index of each numbered sensor, intp [n]; -1 where it is unknown."""
         if self.sensor_count == 0:
             return np.full(len(numbers), -1, dtype=np.intp)
-        ordered = self.sensor_numbers[self._by_number]
-        place = np.minimum(np.searchsorted(ordered, numbers), self.sensor_count - 1)
-        return np.where(ordered[place] == numbers, self._by_number[place], -1)
+        place = np.minimum(np.searchsorted(self._ordered_numbers, numbers), self.sensor_count - 1)
+        return np.where(self._ordered_numbers[place] == numbers, self._by_number[place], -1)
 
 
 def _neighbours(segments: Sequence[Segment]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -24,6 +24,7 @@ PACE_MS_PER_KM: Final = (2 * 36_000_000 + _clipped) // (2 * _clipped)
 """int64 [MAX_SPEED_DKMH + 1], time for one kilometre at each speed in dkmh, rounded half up."""
 
 
+
 @dataclass(frozen=True, slots=True)
 class SegmentSums:
     """Sums of one window, each int64 [segments] unless said otherwise. Speeds in dkmh, paces in ms per km.
@@ -62,40 +63,41 @@ def summarise(grid: WindowGrid, registry: Registry, reading_interval_ms: int) ->
     segments = len(registry.segments)
     sensor, vehicles, speed, occupancy = grid.readings()
     segment = registry.sensor_segment[sensor]
+    # Sensors come in the order of their segments, and so do the readings: each segment's lie side by side.
+    first_row = np.searchsorted(segment, np.arange(segments + 1))
+    heard = np.flatnonzero(np.diff(first_row))  # of an empty run reduceat would make something
+
+    def by_segment(operation: np.ufunc, values: IntColumn, nothing: int) -> IntColumn:
+        reduced = np.full(segments, nothing, dtype=np.int64)
+        reduced[heard] = operation.reduceat(values, first_row[heard])
+        return reduced
+
+    def total(values: IntColumn) -> IntColumn:
+        return by_segment(np.add, values, 0)
 
     measured = (speed != NONE) & (vehicles > 0)
-    weight, moving, moving_segment = vehicles[measured], speed[measured], segment[measured]
-    bins = np.zeros(segments * BIN_COUNT, dtype=np.int64)
-    np.add.at(bins, moving_segment * BIN_COUNT + BIN_OF_SPEED[moving], weight)
-    speed_min = np.full(segments, MAX_SPEED_DKMH + 1, dtype=np.int64)
-    speed_max = np.full(segments, NONE, dtype=np.int64)
-    np.minimum.at(speed_min, moving_segment, moving)
-    np.maximum.at(speed_max, moving_segment, moving)
-
+    weight = vehicles * measured
+    moving = speed * measured
     seen = occupancy != NONE
-    occupied = (occupancy[seen] * reading_interval_ms + 500) // 1000
-    reporting = np.zeros(registry.sensor_count, dtype=bool)
-    reporting[sensor] = True
-
-    def total(of_segment: npt.NDArray[np.intp], values: IntColumn | None = None) -> IntColumn:
-        if values is None:
-            return np.bincount(of_segment, minlength=segments)
-        summed = np.zeros(segments, dtype=np.int64)
-        np.add.at(summed, of_segment, values)
-        return summed
+    occupied = (occupancy * reading_interval_ms + 500) // 1000 * seen
+    first_of_sensor = np.diff(sensor, prepend=NONE) != 0
+    slowest = by_segment(np.minimum, np.where(measured, speed, MAX_SPEED_DKMH), MAX_SPEED_DKMH)
+    fastest = by_segment(np.maximum, np.where(measured, speed, NONE), NONE)
+    bins = np.zeros(segments * BIN_COUNT, dtype=np.int64)
+    np.add.at(bins, segment * BIN_COUNT + BIN_OF_SPEED[moving], weight)
 
     return SegmentSums(
-        vehicle_count=total(segment, vehicles),
-        vehicles_with_speed=total(moving_segment, weight),
-        clipped_vehicles=total(moving_segment, np.where(moving < MIN_PACE_SPEED_DKMH, weight, 0)),
-        speed_sum=total(moving_segment, weight * moving),
-        pace_sum=total(moving_segment, weight * PACE_MS_PER_KM[moving]),
-        speed_square_sum=total(moving_segment, weight * moving * moving),
-        speed_min=np.where(speed_max == NONE, NONE, speed_min),
-        speed_max=speed_max,
-        occupied_ms=total(segment[seen], occupied),
-        observed_ms=total(segment[seen]) * reading_interval_ms,
-        sensors_reporting=total(registry.sensor_segment[reporting]),
-        readings_accepted=total(segment),
+        vehicle_count=total(vehicles),
+        vehicles_with_speed=total(weight),
+        clipped_vehicles=total(weight * (moving < MIN_PACE_SPEED_DKMH)),
+        speed_sum=total(weight * moving),
+        pace_sum=total(weight * PACE_MS_PER_KM[moving]),
+        speed_square_sum=total(weight * moving * moving),
+        speed_min=np.where(fastest == NONE, NONE, slowest),
+        speed_max=fastest,
+        occupied_ms=total(occupied),
+        observed_ms=total(seen.astype(np.int64)) * reading_interval_ms,
+        sensors_reporting=total(first_of_sensor.astype(np.int64)),
+        readings_accepted=np.diff(first_row),
         sketch=bins.reshape(segments, BIN_COUNT),
     )
