@@ -160,7 +160,7 @@ class Aggregator:
             self.clock.trust(newest_ms, wall_ms, steady_ms)
             for start, readings in windows:
                 self._insert(start, readings, steady_ms)
-        self._count_faults(batch.sensor, batch.timestamp_ms, fault)
+        self._count_faults(batch, fault)
 
     def advance(self, steady_ms: int) -> Output:
         """Close what is due and send the corrections that have waited long enough."""
@@ -270,7 +270,7 @@ class Aggregator:
             self.counters.duplicate += int(np.count_nonzero(report.duplicate))
             self.counters.conflicting += int(np.count_nonzero(report.conflict))
             np.add.at(grid.duplicates, self.registry.sensor_segment[batch.sensor[report.duplicate]], 1)
-            self._count_faults(batch.sensor, batch.timestamp_ms, report.overflow * np.uint8(Fault.OVERFLOW))
+            self._count_faults(batch, report.overflow * np.uint8(Fault.OVERFLOW))
 
     def grid(self, start_ms: int) -> WindowGrid:
         """The grid of the window that starts at `start_ms`, made if need be."""
@@ -286,13 +286,13 @@ class Aggregator:
             self.grids[start_ms] = grid
         return grid
 
-    def _count_faults(self, sensor: npt.NDArray[np.intp], timestamp_ms: IntColumn, fault: npt.NDArray[np.uint8]) -> None:
+    def _count_faults(self, batch: ReadingBatch, fault: npt.NDArray[np.uint8]) -> None:
         for row in np.flatnonzero(fault).tolist():
             reason = Fault(int(fault[row]))
             self.counters.rejected[reason] = self.counters.rejected.get(reason, 0) + 1
-            grid = self.grids.get(int(timestamp_ms[row]) // self.config.window_ms * self.config.window_ms)
+            grid = self.grids.get(int(batch.timestamp_ms[row]) // self.config.window_ms * self.config.window_ms)
             if grid is not None and reason is not Fault.UNKNOWN_SENSOR:
-                grid.rejected[self.registry.sensor_segment[sensor[row]]] += 1
+                grid.rejected[self.registry.sensor_segment[batch.sensor[row]]] += 1
                 grid.changed = True
 
     def _due(self, next_start_ms: int, watermark_ms: int) -> Iterator[int]:

@@ -98,7 +98,7 @@ class CongestionChange:
 
 def standing(sums: SegmentSums) -> npt.NDArray[np.bool_]:
     """Segments where no vehicle passed under covered sensors: a queue that does not move. bool [segments]."""
-    covered: npt.NDArray[np.bool_] = np.nan_to_num(sums.occupancy()) > STANDING_OCCUPANCY
+    covered: npt.NDArray[np.bool_] = np.greater(sums.occupancy(), STANDING_OCCUPANCY)
     empty: npt.NDArray[np.bool_] = sums.vehicle_count == 0
     return np.logical_and(covered, empty)
 
@@ -107,9 +107,8 @@ def congestion_level(
     speed_kmh: npt.NDArray[np.float64], free_flow_kmh: npt.NDArray[np.float64], is_standing: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.int64]:
     """100 (1 - clip(v / v_free, 0, 1)) rounded, int64 [segments]: 100 standing, NO_LEVEL without evidence."""
-    with np.errstate(invalid="ignore"):
-        level = np.rint(100 * (1 - np.clip(speed_kmh / free_flow_kmh, 0, 1)))
-    return np.where(is_standing, 100, np.where(np.isnan(level), NO_LEVEL, np.nan_to_num(level))).astype(np.int64)
+    level = np.rint(100 * (1 - np.minimum(speed_kmh / free_flow_kmh, 1)))  # no speed is below 0
+    return np.where(is_standing, 100, np.where(np.isnan(level), NO_LEVEL, level)).astype(np.int64)
 
 
 def level_of_service(

@@ -77,9 +77,7 @@ class WindowGrid:
         self.speed_dkmh[target] = batch.speed_dkmh[fresh]
         self.occupancy_permille[target] = batch.occupancy_permille[fresh]
 
-        duplicate = np.zeros(len(batch), dtype=bool)
-        conflict = np.zeros(len(batch), dtype=bool)
-        overflow = np.zeros(len(batch), dtype=bool)
+        duplicate, conflict, overflow = np.zeros((3, len(batch)), dtype=bool)
         rest = np.flatnonzero(~accepted)
         repeats = self.offset_ms[cell[rest]] == offset[rest]
         repeated = rest[repeats]
@@ -115,8 +113,10 @@ class WindowGrid:
 
         Each int64 [readings].
         """
-        sensor, slot = np.nonzero(self.offset_ms.reshape(self.slots, self.sensor_count).T != EMPTY)
-        filled = slot * self.sensor_count + sensor
+        # As if the cells lay in the order of the sensors; they lie slot by slot.
+        place = np.flatnonzero((self.offset_ms != EMPTY).reshape(self.slots, self.sensor_count).T)
+        sensor = place // self.slots
+        filled = (place - sensor * self.slots) * self.sensor_count + sensor
         columns = (
             sensor,
             self.vehicle_count[filled].astype(np.int64),

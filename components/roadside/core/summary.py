@@ -24,7 +24,6 @@ PACE_MS_PER_KM: Final = (2 * 36_000_000 + _clipped) // (2 * _clipped)
 """int64 [MAX_SPEED_DKMH + 1], time for one kilometre at each speed in dkmh, rounded half up."""
 
 
-
 @dataclass(frozen=True, slots=True)
 class SegmentSums:
     """Sums of one window, each int64 [segments] unless said otherwise. Speeds in dkmh, paces in ms per km.
@@ -80,7 +79,8 @@ def summarise(grid: WindowGrid, registry: Registry, reading_interval_ms: int) ->
     moving = speed * measured
     seen = occupancy != NONE
     occupied = (occupancy * reading_interval_ms + 500) // 1000 * seen
-    first_of_sensor = np.diff(sensor, prepend=NONE) != 0
+    reporting = np.zeros(registry.sensor_count, dtype=bool)
+    reporting[sensor] = True
     slowest = by_segment(np.minimum, np.where(measured, speed, MAX_SPEED_DKMH), MAX_SPEED_DKMH)
     fastest = by_segment(np.maximum, np.where(measured, speed, NONE), NONE)
     bins = np.zeros(segments * BIN_COUNT, dtype=np.int64)
@@ -97,7 +97,7 @@ def summarise(grid: WindowGrid, registry: Registry, reading_interval_ms: int) ->
         speed_max=fastest,
         occupied_ms=total(occupied),
         observed_ms=total(seen.astype(np.int64)) * reading_interval_ms,
-        sensors_reporting=total(first_of_sensor.astype(np.int64)),
+        sensors_reporting=np.bincount(registry.sensor_segment[reporting], minlength=segments),
         readings_accepted=np.diff(first_row),
         sketch=bins.reshape(segments, BIN_COUNT),
     )
