@@ -18,11 +18,17 @@ import numpy.typing as npt
 NO_SPEED: Final = -1
 
 # docs/numerics.md, "Congestion".
-ENTER_SPEED_RATIO: Final = 0.6
-LEAVE_SPEED_RATIO: Final = 0.62
-SPEED_MEMORY_S: Final = 25.0
+ENTER_SPEED_RATIO: Final = 0.58
+LEAVE_SPEED_RATIO: Final = 0.63
+JAM_SPEED_RATIO: Final = 0.25
+BESIDE_JAM_RATIO: Final = 0.15
+DENSE_OCCUPANCY: Final = 0.25
+EXIT_FLOW_RATIO: Final = 0.95
+MEMORY_S: Final = 35.0
+FLOW_MEMORY_S: Final = 3600.0
 CONFIRM_S: Final = 20
 CLEAR_S: Final = 30
+STALE_S: Final = 90
 FORGET_S: Final = 300
 STANDING_OCCUPANCY: Final = 0.6
 SLOWEST_PACE_MS_PER_KM: Final = 1_200_000
@@ -59,11 +65,13 @@ class AlertTruth:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFacts:
-    """What the oracle must know of a segment."""
+    """What the oracle must know of a segment; `downstream` is the next one along the road on the same gateway."""
 
     number: int
     is_freeway: bool
     free_flow_kmh: float
+    downstream: int | None = None
+    has_unseen_lane: bool = False
 
 
 @dataclass(slots=True)
@@ -116,13 +124,20 @@ class Oracle:
         windows = self._summarise(_select(readings, self._on_time(readings)))
         if not windows:
             return []
-        starts = range(min(windows), max(windows) + 1, self.window_ms)
+        # Streets need two signal cycles of observation, longer than any run that is verified here by default.
+        stations = {segment.number: _Station(segment) for segment in self.segments if segment.is_freeway}
+        for station in stations.values():
+            if station.facts.downstream in stations:
+                station.downstream = stations[station.facts.downstream]
+                station.downstream.upstream = station
         alerts: list[AlertTruth] = []
-        for segment in self.segments:
-            # Streets need two signal cycles of observation, longer than any run that is verified here by default.
-            if segment.is_freeway:
-                alerts += self._freeway_alerts(segment, [(s, windows.get(s, {}).get(segment.number)) for s in starts])
-        return sorted(alerts, key=lambda alert: (alert.occurred_ms, alert.segment_number))
+        for window_start_ms in range(min(windows), max(windows) + 1, self.window_ms):
+            for number, station in stations.items():
+                station.take(windows.get(window_start_ms, {}).get(number), self.window_ms // 1000)
+            for number, station in sorted(stations.items()):
+                if station.turns(self.window_ms // 1000):
+                    alerts.append(AlertTruth(number, station.alerted, window_start_ms + self.window_ms))
+        return alerts
 
     def late(self) -> dict[tuple[int, int], int]:
         """How many readings come, by plan, after their window has closed; by window start and segment number."""
@@ -204,37 +219,93 @@ class Oracle:
             )
         return truth
 
-    def _freeway_alerts(
-        self, segment: SegmentFacts, windows: Sequence[tuple[int, SegmentTruth | None]]
-    ) -> list[AlertTruth]:
-        keep = math.exp(-self.window_ms / 1000 / SPEED_MEMORY_S)
-        vehicles = pace_sum = 0.0
-        idle_s = contrary_s = 0
-        congested = alerted = False
-        window_s = self.window_ms // 1000
-        alerts = []
-        for start_ms, truth in windows:
-            moving = truth.vehicle_count if truth else 0
-            stands = bool(
-                truth
-                and not moving
-                and truth.observed_ms
-                and truth.occupied_ms / truth.observed_ms > STANDING_OCCUPANCY
-            )
-            vehicles = vehicles * keep + moving + stands
-            pace_sum = pace_sum * keep + (truth.pace_sum if truth else 0) + stands * SLOWEST_PACE_MS_PER_KM
-            idle_s = 0 if moving or stands else idle_s + window_s
-            if vehicles > 0 and idle_s < FORGET_S:
-                ratio = 3_600_000 * vehicles / pace_sum / segment.free_flow_kmh
-                congested = ratio < (LEAVE_SPEED_RATIO if congested else ENTER_SPEED_RATIO)
-            else:
-                congested = False
-            contrary_s = contrary_s + window_s if congested != alerted else 0
-            if contrary_s >= (CLEAR_S if alerted else CONFIRM_S):
-                alerted = not alerted
-                contrary_s = 0
-                alerts.append(AlertTruth(segment.number, alerted, start_ms + self.window_ms))
-        return alerts
+
+@dataclass(slots=True, eq=False)
+class _Station:
+    """The congestion of one freeway segment, window by window: all stations take a window, then each is judged."""
+
+    facts: SegmentFacts
+    upstream: "_Station | None" = None
+    downstream: "_Station | None" = None
+    vehicles: float = 0.0
+    pace_sum: float = 0.0
+    occupied_ms: float = 0.0
+    observed_ms: float = 0.0
+    flow_vehicles: float = 0.0
+    flow_readings: float = 0.0
+    idle_s: int = 0
+    contrary_s: int = 0
+    congested: bool = False
+    alerted: bool = False
+
+    def take(self, truth: SegmentTruth | None, window_s: int) -> None:
+        keep, keep_flow = math.exp(-window_s / MEMORY_S), math.exp(-window_s / FLOW_MEMORY_S)
+        self.vehicles *= keep
+        self.pace_sum *= keep
+        self.occupied_ms *= keep
+        self.observed_ms *= keep
+        self.flow_vehicles *= keep_flow
+        self.flow_readings *= keep_flow
+        self.idle_s += window_s
+        if truth is None:
+            return
+        self.vehicles += truth.vehicle_count
+        self.pace_sum += truth.pace_sum
+        self.occupied_ms += truth.occupied_ms
+        self.observed_ms += truth.observed_ms
+        self.flow_vehicles += truth.vehicle_count
+        self.flow_readings += truth.readings
+        stands = not truth.vehicle_count and _share(truth.occupied_ms, truth.observed_ms) > STANDING_OCCUPANCY
+        if stands:
+            self.vehicles += 1
+            self.pace_sum += SLOWEST_PACE_MS_PER_KM
+        if stands or truth.vehicle_count:
+            self.idle_s = 0
+
+    def speed_ratio(self) -> float:
+        """Of free flow, and infinite where nothing recent says that traffic is slow."""
+        if self.vehicles == 0 or self.idle_s >= STALE_S:
+            return math.inf
+        return 3_600_000 * self.vehicles / self.pace_sum / self.facts.free_flow_kmh
+
+    def is_congested(self) -> bool:
+        ratio = self.speed_ratio()
+        if math.isinf(ratio):
+            return False
+        bound = LEAVE_SPEED_RATIO if self.congested else ENTER_SPEED_RATIO
+        neighbours = [station for station in (self.upstream, self.downstream) if station is not None]
+        beside_jam = any(station.speed_ratio() < JAM_SPEED_RATIO for station in neighbours)
+        queues = [station for station in neighbours if station.is_queue(bound)]
+        if ratio < bound + BESIDE_JAM_RATIO and (beside_jam or len(queues) == 2):
+            return True
+        if self.upstream is not None and self.upstream in queues and self._has_exit(self.upstream):
+            return True
+        return self.is_queue(bound)
+
+    def is_queue(self, bound: float) -> bool:
+        """Whether this station alone says so."""
+        dense = _share(self.occupied_ms, self.observed_ms) > DENSE_OCCUPANCY
+        return self.speed_ratio() < bound or (dense and not math.isinf(self.speed_ratio()))
+
+    def _has_exit(self, upstream: "_Station") -> bool:
+        flow = _share(self.flow_vehicles, self.flow_readings)
+        return self.facts.has_unseen_lane and flow < EXIT_FLOW_RATIO * _share(
+            upstream.flow_vehicles, upstream.flow_readings
+        )
+
+    def turns(self, window_s: int) -> bool:
+        """Judge the window that was taken; whether the alert starts or clears with it."""
+        self.congested = self.is_congested()
+        self.contrary_s = self.contrary_s + window_s if self.congested != self.alerted else 0
+        if self.contrary_s < (CLEAR_S if self.alerted else CONFIRM_S) or self.congested == self.alerted:
+            return False
+        self.alerted = not self.alerted
+        self.contrary_s = 0
+        return True
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
 
 
 def _select(readings: _Tick, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> _Tick:

@@ -1,7 +1,8 @@
 """Recorded readings: a folder with `sensors.csv` and `readings*.csv[.gz]`, as detector archives keep them.
 
-sensors.csv   sensor_id, edge_id (the segment), lane, road_class, road, speed_limit_kmh, ...; where it has a column
-              order, that is the segment's place along its road in driving direction, and negative off the road
+sensors.csv   sensor_id, edge_id (the segment), lane (from 0, so that a lane without a sensor shows), road_class, road,
+              speed_limit_kmh, ...; where it has a column order, that is the segment's place along its road in driving
+              direction, and negative off the road
 readings      sensor_id, timestamp (ISO 8601, START of the interval), vehicle_count, average_speed_kmh and/or
               harmonic_speed_kmh (empty without vehicles), occupancy_pct (0 to 100)
 """
@@ -158,7 +159,7 @@ def _gateways(path: Path, freeway_free_flow_kmh: float) -> tuple[RecordedGateway
             number=number,
             road_class=road_class,  # type: ignore[arg-type]  # checked above
             free_flow_kmh=freeway_free_flow_kmh if road_class == "freeway" else limit_kmh,
-            lanes=len({row["lane"] for row in rows}),
+            lanes=_lanes(path, rows),
             first_sensor_number=first_sensor_number,
             sensors=[row["sensor_id"] for row in rows],
             downstream=downstream.get(number),
@@ -166,6 +167,14 @@ def _gateways(path: Path, freeway_free_flow_kmh: float) -> tuple[RecordedGateway
         first_sensor_number += len(rows)
         by_gateway.setdefault(gateway_id, []).append(segment)
     return tuple(RecordedGateway(gateway_id, tuple(segments)) for gateway_id, segments in sorted(by_gateway.items()))
+
+
+def _lanes(path: Path, rows: Sequence[dict[str, str]]) -> int:
+    """Lanes of a segment: those with sensors, and those that the numbers of these leave out."""
+    for row in rows:
+        if not row["lane"].isdecimal():
+            raise RecordingError(f"{path}: lane = {row['lane']!r} of {row['sensor_id']}: count lanes from 0")
+    return 1 + max(int(row["lane"]) for row in rows)
 
 
 def _downstream(path: Path, sensors: Mapping[str, list[dict[str, str]]]) -> dict[int, int]:

@@ -259,12 +259,30 @@ def _delivery_faults(options: RunOptions) -> DeliveryFaults:
 def _oracle(options: RunOptions, city: City) -> Oracle:
     segments = list(city.segments())
     return Oracle(
-        segments=[SegmentFacts(s.number, s.road_class == "freeway", s.free_flow_kmh) for s in segments],
+        segments=_segment_facts(city),
         segment_of_sensor=np.repeat([s.number for s in segments], [len(s.sensor_ids) for s in segments]),
         window_ms=options.window_s * 1000,
         reading_interval_ms=READING_INTERVAL_MS,
         lateness_ms=options.lateness_ms,
     )
+
+
+def _segment_facts(city: City) -> list[SegmentFacts]:
+    """What each gateway is configured to know of its segments; a neighbour on another gateway is none."""
+    facts = []
+    for gateway in city.gateways:
+        own = {segment.number for segment in gateway.segments}
+        facts += [
+            SegmentFacts(
+                number=segment.number,
+                is_freeway=segment.road_class == "freeway",
+                free_flow_kmh=segment.free_flow_kmh,
+                downstream=segment.downstream if segment.downstream in own else None,
+                has_unseen_lane=len(segment.sensor_ids) < segment.lanes,
+            )
+            for segment in gateway.segments
+        ]
+    return facts
 
 
 def _report(

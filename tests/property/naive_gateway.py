@@ -28,13 +28,19 @@ class Reading(NamedTuple):
 class NaiveRules:
     """Congestion thresholds under the names of docs/numerics.md."""
 
-    enter_speed_ratio: float = 0.6
-    leave_speed_ratio: float = 0.62
+    enter_speed_ratio: float = 0.58
+    leave_speed_ratio: float = 0.63
+    jam_speed_ratio: float = 0.25
+    beside_jam_ratio: float = 0.15
+    dense_occupancy: float = 0.25
+    exit_flow_ratio: float = 0.95
     enter_occupancy: float = 0.30
     leave_occupancy: float = 0.22
-    speed_memory_ms: int = 25_000
+    speed_memory_ms: int = 35_000
     occupancy_memory_ms: int = 120_000
+    flow_memory_ms: int = 3_600_000
     occupancy_warmup_ms: int = 120_000
+    stale_ms: int = 90_000
     forget_ms: int = 300_000
     confirm_ms: int = 20_000
     clear_ms: int = 30_000
@@ -128,15 +134,20 @@ def level_of(sums: NaiveSums, free_flow_kmh: float) -> int:
 
 @dataclass
 class NaiveSegment:
-    """The congestion state machine of one segment."""
+    """The congestion state machine of one segment. All take a window before any is judged."""
 
     is_freeway: bool
     free_flow_kmh: float
     rules: NaiveRules
+    has_unseen_lane: bool = False
+    upstream: "NaiveSegment | None" = field(default=None, repr=False)
+    downstream: "NaiveSegment | None" = field(default=None, repr=False)
     vehicles: float = 0.0
     pace_sum: float = 0.0
     occupied_ms: float = 0.0
     observed_ms: float = 0.0
+    flow_vehicles: float = 0.0
+    flow_readings: float = 0.0
     watched_ms: int = 0
     idle_ms: int = 0
     state: int = UNKNOWN
@@ -147,24 +158,35 @@ class NaiveSegment:
     def fade(self, elapsed_ms: int) -> None:
         self.vehicles *= math.exp(-elapsed_ms / self.rules.speed_memory_ms)
         self.pace_sum *= math.exp(-elapsed_ms / self.rules.speed_memory_ms)
-        self.occupied_ms *= math.exp(-elapsed_ms / self.rules.occupancy_memory_ms)
-        self.observed_ms *= math.exp(-elapsed_ms / self.rules.occupancy_memory_ms)
+        memory_ms = self.rules.speed_memory_ms if self.is_freeway else self.rules.occupancy_memory_ms
+        self.occupied_ms *= math.exp(-elapsed_ms / memory_ms)
+        self.observed_ms *= math.exp(-elapsed_ms / memory_ms)
+        self.flow_vehicles *= math.exp(-elapsed_ms / self.rules.flow_memory_ms)
+        self.flow_readings *= math.exp(-elapsed_ms / self.rules.flow_memory_ms)
         self.idle_ms += elapsed_ms
 
     def margin(self) -> float:
-        """Distance of the judged figure from the nearest threshold: rounding decides below about 1e-9."""
+        """Distance of the judged figures from the nearest threshold: rounding decides below about 1e-9."""
+        rules = self.rules
         if self.is_freeway:
             if self.vehicles == 0:
                 return math.inf
-            figure = 3.6e6 * self.vehicles / self.pace_sum / self.free_flow_kmh
-            return min(abs(figure - self.rules.enter_speed_ratio), abs(figure - self.rules.leave_speed_ratio))
+            ratio = 3.6e6 * self.vehicles / self.pace_sum / self.free_flow_kmh
+            bounds = [rules.enter_speed_ratio, rules.leave_speed_ratio]
+            distances = [ratio - bound for bound in (rules.jam_speed_ratio, *bounds)]
+            distances += [ratio - bound - rules.beside_jam_ratio for bound in bounds]
+            if self.observed_ms > 0:
+                distances.append(self.occupied_ms / self.observed_ms - rules.dense_occupancy)
+            if self.upstream is not None and min(self.flow_readings, self.upstream.flow_vehicles) > 0:
+                flow_before = self.upstream.flow_vehicles / self.upstream.flow_readings
+                distances.append(self.flow_vehicles / self.flow_readings / flow_before - rules.exit_flow_ratio)
+            return min(map(abs, distances))
         if self.observed_ms == 0:
             return math.inf
         figure = self.occupied_ms / self.observed_ms
         return min(abs(figure - self.rules.enter_occupancy), abs(figure - self.rules.leave_occupancy))
 
-    def update(self, sums: NaiveSums, end_ms: int, window_ms: int) -> tuple[bool, int, int] | None:
-        """The change (started, occurred_ms, started_ms) that this window brings about, if any."""
+    def take(self, sums: NaiveSums, window_ms: int) -> None:
         if self.idle_ms >= self.rules.forget_ms:
             self.watched_ms = 0
         self.fade(window_ms)
@@ -178,9 +200,14 @@ class NaiveSegment:
             self.idle_ms = 0
         self.occupied_ms += sums.occupied_ms
         self.observed_ms += sums.observed_ms
+        self.flow_vehicles += sums.vehicle_count
+        self.flow_readings += sums.readings_accepted
         if sums.observed_ms > 0:
             self.watched_ms += window_ms
-        self.state = self._judge()
+
+    def judge(self, end_ms: int, window_ms: int) -> tuple[bool, int, int] | None:
+        """The change (started, occurred_ms, started_ms) that the window brings about, if any."""
+        self.state = self._state()
         if (self.state == CONGESTED) == self.alerted:
             self.contrary_ms = 0
             return None
@@ -193,14 +220,48 @@ class NaiveSegment:
         self.alert_since_ms = end_ms if self.alerted else -1
         return self.alerted, end_ms, started_ms
 
-    def _judge(self) -> int:
+    def _tells(self) -> bool:
+        recent_ms = min(self.rules.stale_ms, self.rules.forget_ms)
+        return self.is_freeway and self.vehicles > 0 and self.idle_ms < recent_ms
+
+    def is_jam(self) -> bool:
+        """As far as a neighbour may know."""
+        ratio = self.rules.jam_speed_ratio
+        return self._tells() and 3.6e6 * self.vehicles / self.pace_sum / self.free_flow_kmh < ratio
+
+    def is_queue(self, bound: float) -> bool:
+        """As far as a neighbour may know, by that neighbour's bound."""
+        if not self._tells():
+            return False
+        if self.observed_ms > 0 and self.occupied_ms / self.observed_ms > self.rules.dense_occupancy:
+            return True
+        return 3.6e6 * self.vehicles / self.pace_sum / self.free_flow_kmh < bound
+
+    def _has_exit(self) -> bool:
+        before = self.upstream
+        if not self.has_unseen_lane or before is None or self.flow_readings <= 0 or before.flow_readings <= 0:
+            return False
+        flow_before = before.flow_vehicles / before.flow_readings
+        return self.flow_vehicles / self.flow_readings < self.rules.exit_flow_ratio * flow_before
+
+    def _state(self) -> int:
         was = self.state == CONGESTED
         if self.is_freeway:
             if self.vehicles <= 0 or self.idle_ms >= self.rules.forget_ms:
                 return UNKNOWN
             ratio = 3.6e6 * self.vehicles / self.pace_sum / self.free_flow_kmh
             bound = self.rules.leave_speed_ratio if was else self.rules.enter_speed_ratio
-            return CONGESTED if ratio < bound else FREE
+            reasons = [ratio < bound]
+            neighbours = [one for one in (self.upstream, self.downstream) if one is not None]
+            if any(one.is_jam() for one in neighbours) or sum(one.is_queue(bound) for one in neighbours) == 2:
+                reasons.append(ratio < bound + self.rules.beside_jam_ratio)
+            if self.observed_ms > 0:
+                reasons.append(self.occupied_ms / self.observed_ms > self.rules.dense_occupancy)
+            if self.upstream is not None and self.upstream.is_queue(bound):
+                reasons.append(self._has_exit())
+            if not any(reasons):
+                return FREE
+            return CONGESTED if self.idle_ms < self.rules.stale_ms else UNKNOWN
         if self.observed_ms <= 0 or self.idle_ms >= self.rules.forget_ms:
             return UNKNOWN
         if self.watched_ms < self.rules.occupancy_warmup_ms:
@@ -354,7 +415,9 @@ class NaiveGateway:
             window = self.windows.setdefault(start_ms, NaiveWindow(start_ms))
             sums = self._sums(window)
             for i, segment in enumerate(self.segments):
-                change = segment.update(sums[i], self.end_of(start_ms), self.times.window_ms)
+                segment.take(sums[i], self.times.window_ms)
+            for i, segment in enumerate(self.segments):
+                change = segment.judge(self.end_of(start_ms), self.times.window_ms)
                 self.margin = min(self.margin, segment.margin())
                 if change is not None:
                     changes.append((i, change))

@@ -3,8 +3,10 @@
 State (free or congested) answers quickly; the alert on top of it waits for confirmation both ways, so that one slow
 platoon is no alert and one gap in a queue does not end it. Freeways and streets differ (docs/numerics.md):
 
-- freeway: the smoothed space mean speed falls below `enter_speed_ratio` of free flow; no vehicle under a covered
-  sensor is standing traffic and counts as one vehicle at 3 km/h;
+- freeway: the smoothed space mean speed falls below `enter_speed_ratio` of free flow, or the sensors are covered for
+  more of the time than flowing traffic can cover them. No vehicle under a covered sensor is standing traffic and counts
+  as one vehicle at 3 km/h. A station sees only the middle of its segment, so the neighbours have a say: beside a jam
+  and between two queues less slowness will do, and the queue of an exit shows at the station before it;
 - ramp and arterial: the smoothed occupancy exceeds `enter_occupancy`. A point sensor in mid-block says little about
   speed on a street with signals, and a red light must not be an alert, so the smoothing spans signal cycles.
 
@@ -41,35 +43,56 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class CongestionRules:
-    """Thresholds. Ratios are of free-flow speed; occupancies are fractions; durations in ms.
+    """Thresholds. Speed ratios are of free-flow speed; occupancies are fractions; durations in ms.
 
     enter_* and leave_* : the state's thresholds; leave lies on the free side of enter
-    speed_memory_ms, occupancy_memory_ms : time constants of the smoothing
+    jam_speed_ratio : a freeway segment slower than this is a jam to its neighbours
+    beside_jam_ratio : added to enter_speed_ratio and leave_speed_ratio beside a jam and between two queues
+    dense_occupancy : a freeway whose sensors are covered for more than this is congested at any speed
+    exit_flow_ratio : a segment that passes less than this of its upstream neighbour's vehicles has an exit
+    speed_memory_ms : time constant of the smoothing on freeways, and of speeds everywhere
+    occupancy_memory_ms : that of occupancies on ramps and streets
+    flow_memory_ms : that of the flows that tell an exit
     occupancy_warmup_ms : observation of a street before its state is told, two signal cycles
+    stale_ms : without vehicles for so long a freeway is not known to be congested any more
     forget_ms : without vehicles (freeway) or observation (street) for so long the state is unknown
     confirm_ms, clear_ms : how long a state lasts before the alert starts or is cleared
     """
 
-    enter_speed_ratio: float = 0.6
-    leave_speed_ratio: float = 0.62
+    enter_speed_ratio: float = 0.58
+    leave_speed_ratio: float = 0.63
+    jam_speed_ratio: float = 0.25
+    beside_jam_ratio: float = 0.15
+    dense_occupancy: float = 0.25
+    exit_flow_ratio: float = 0.95
     enter_occupancy: float = 0.30
     leave_occupancy: float = 0.22
-    speed_memory_ms: int = 25_000
+    speed_memory_ms: int = 35_000
     occupancy_memory_ms: int = 120_000
+    flow_memory_ms: int = 3_600_000
     occupancy_warmup_ms: int = 120_000
+    stale_ms: int = 90_000
     forget_ms: int = 300_000
     confirm_ms: int = 20_000
     clear_ms: int = 30_000
 
     def __post_init__(self) -> None:
-        for name in ("speed_memory_ms", "occupancy_memory_ms"):
+        for name in ("speed_memory_ms", "occupancy_memory_ms", "flow_memory_ms"):
             if getattr(self, name) <= 0:
                 raise ConfigurationError(name, getattr(self, name), "must be positive")
-        for name in ("occupancy_warmup_ms", "forget_ms", "confirm_ms", "clear_ms"):
+        for name in ("occupancy_warmup_ms", "stale_ms", "forget_ms", "confirm_ms", "clear_ms"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(name, getattr(self, name), "must not be negative")
         if not 0 < self.enter_speed_ratio <= self.leave_speed_ratio:
             raise ConfigurationError("leave_speed_ratio", self.leave_speed_ratio, "must be at least enter_speed_ratio")
+        if not 0 <= self.jam_speed_ratio <= self.enter_speed_ratio:
+            raise ConfigurationError("jam_speed_ratio", self.jam_speed_ratio, "must be at most enter_speed_ratio")
+        if not self.beside_jam_ratio >= 0:
+            raise ConfigurationError("beside_jam_ratio", self.beside_jam_ratio, "must not be negative")
+        if not 0 < self.dense_occupancy <= 1:
+            raise ConfigurationError("dense_occupancy", self.dense_occupancy, "must be above 0 and at most 1")
+        if not 0 <= self.exit_flow_ratio <= 1:
+            raise ConfigurationError("exit_flow_ratio", self.exit_flow_ratio, "must be from 0 to 1")
         if not 0 < self.leave_occupancy <= self.enter_occupancy <= 1:
             raise ConfigurationError("leave_occupancy", self.leave_occupancy, "must be at most enter_occupancy")
 
@@ -135,11 +158,15 @@ class CongestionDetector:
         self.rules = rules
         self._free_flow_kmh = registry.free_flow_kmh
         self._by_speed = np.array([s.road_class is RoadClass.FREEWAY for s in registry.segments])
+        self._has_unseen_lane = np.array([len(s.sensor_ids) < s.lanes for s in registry.segments])
+        self._downstream, self._upstream = registry.downstream, registry.upstream
         self.arrays: dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64]] = {
             "vehicles": np.zeros(count),
             "pace_sum": np.zeros(count),
             "occupied_ms": np.zeros(count),
             "observed_ms": np.zeros(count),
+            "flow_vehicles": np.zeros(count),
+            "flow_readings": np.zeros(count),
             "watched_ms": np.zeros(count, dtype=np.int64),  # observation since last forgotten, undecayed
             "idle_ms": np.zeros(count, dtype=np.int64),  # since a vehicle passed or stood; street: since observed
             "state": np.zeros(count, dtype=np.int64),
@@ -168,6 +195,8 @@ class CongestionDetector:
         memory["pace_sum"] = memory["pace_sum"] + sums.pace_sum + stands * PACE_MS_PER_KM[MIN_PACE_SPEED_DKMH]
         memory["occupied_ms"] = memory["occupied_ms"] + sums.occupied_ms
         memory["observed_ms"] = memory["observed_ms"] + sums.observed_ms
+        memory["flow_vehicles"] = memory["flow_vehicles"] + sums.vehicle_count
+        memory["flow_readings"] = memory["flow_readings"] + sums.readings_accepted
         watched_ms = np.where(forgotten, 0, memory["watched_ms"])
         memory["watched_ms"] = watched_ms + np.where(sums.observed_ms > 0, window_ms, 0)
         seen = np.where(self._by_speed, (sums.vehicles_with_speed > 0) | stands, sums.observed_ms > 0)
@@ -187,21 +216,49 @@ class CongestionDetector:
             share = self.arrays["occupied_ms"] / self.arrays["observed_ms"]
         return np.where(self.arrays["observed_ms"] > 0, share, np.nan)
 
-    def _memories(self) -> tuple[tuple[str, int], ...]:
+    def _memories(self) -> tuple[tuple[str, npt.NDArray[np.int64] | int], ...]:
+        occupancy_memory_ms = np.where(self._by_speed, self.rules.speed_memory_ms, self.rules.occupancy_memory_ms)
         return (
             ("vehicles", self.rules.speed_memory_ms),
             ("pace_sum", self.rules.speed_memory_ms),
-            ("occupied_ms", self.rules.occupancy_memory_ms),
-            ("observed_ms", self.rules.occupancy_memory_ms),
+            ("occupied_ms", occupancy_memory_ms),
+            ("observed_ms", occupancy_memory_ms),
+            ("flow_vehicles", self.rules.flow_memory_ms),
+            ("flow_readings", self.rules.flow_memory_ms),
         )
 
     def _state_by_speed(self) -> npt.NDArray[np.int64]:
-        ratio = self.speed_kmh() / self._free_flow_kmh
+        """An empty road keeps a free state for `forget_ms`, but a queue is known only while something is seen of it."""
+        rules = self.rules
+        ratio, occupancy = self.speed_kmh() / self._free_flow_kmh, self.occupancy()
+        known = ~np.isnan(ratio) & (self.arrays["idle_ms"] < rules.forget_ms)
+        seen = known & (self.arrays["idle_ms"] < rules.stale_ms)
         was = self.arrays["state"] == State.CONGESTED
+        bound = np.where(was, rules.leave_speed_ratio, rules.enter_speed_ratio)
+        told_ratio = np.where(self._by_speed & seen, ratio, np.nan)
+        told_occupancy = np.where(self._by_speed & seen, occupancy, np.nan)
+        beside_jam = np.zeros(len(ratio), dtype=bool)
+        queues = []
         with np.errstate(invalid="ignore"):
-            congested = np.where(was, ratio < self.rules.leave_speed_ratio, ratio < self.rules.enter_speed_ratio)
-        known = ~np.isnan(ratio) & (self.arrays["idle_ms"] < self.rules.forget_ms)
-        return np.where(known, np.where(congested, State.CONGESTED, State.FREE), State.UNKNOWN)
+            for neighbour in (self._upstream, self._downstream):
+                beside_jam |= _at(told_ratio, neighbour) < rules.jam_speed_ratio
+                queues.append(
+                    (_at(told_ratio, neighbour) < bound) | (_at(told_occupancy, neighbour) > rules.dense_occupancy)
+                )
+            queue_upstream, queue_downstream = queues
+            at_edge = beside_jam | (queue_upstream & queue_downstream)
+            slow = ratio < bound + at_edge * rules.beside_jam_ratio
+            dense = occupancy > rules.dense_occupancy
+        congested = slow | dense | (self._has_exit() & queue_upstream)
+        judged = np.where(congested, np.where(seen, State.CONGESTED, State.UNKNOWN), State.FREE)
+        return np.where(known, judged, State.UNKNOWN)
+
+    def _has_exit(self) -> npt.NDArray[np.bool_]:
+        """Segments that lose vehicles to a lane without a sensor, bool [segments]: that lane leads off the road."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            flow = self.arrays["flow_vehicles"] / self.arrays["flow_readings"]
+            loses: npt.NDArray[np.bool_] = flow < self.rules.exit_flow_ratio * _at(flow, self._upstream)
+        return self._has_unseen_lane & loses
 
     def _state_by_occupancy(self) -> npt.NDArray[np.int64]:
         share = self.occupancy()
@@ -241,3 +298,8 @@ class CongestionDetector:
             memory["alert_since_ms"][segment] = end_ms if starts else -1
             memory["contrary_ms"][segment] = 0
         return changes
+
+
+def _at(values: npt.NDArray[np.float64], index: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    """The values of the neighbours at `index`, NaN where it is -1."""
+    return np.append(values, np.nan)[index]

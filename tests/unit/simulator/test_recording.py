@@ -99,6 +99,22 @@ def test_segments_line_up_along_their_road_by_order_whatever_their_place_in_the_
     assert told == {"A": (1, 0), "B": (0, 2), "C": (2, None), "R": (3, None), "S": (4, None), "T": (5, None)}
 
 
+def test_a_lane_that_the_numbers_leave_out_is_a_lane_without_a_sensor(tmp_path: Path) -> None:
+    write_recording(tmp_path, [ROW])
+    rows = [[f"E_{lane}", "E", lane, "freeway", "EB", "104.6"] for lane in ("1", "3", "2")]
+    write_csv(tmp_path / "sensors.csv", SENSOR_HEADER, rows)
+    [segment] = Recording(tmp_path, 95.0).gateways[0].segments
+    assert (segment.lanes, len(segment.sensors)) == (4, 3)
+
+
+@pytest.mark.parametrize("lane", ["", "-1", "left", "1.5"])
+def test_lane_that_is_no_number_from_0_is_named(tmp_path: Path, lane: str) -> None:
+    write_recording(tmp_path, [ROW])
+    write_csv(tmp_path / "sensors.csv", SENSOR_HEADER, [["E_0", "E", lane, "freeway", "EB", "104.6"]])
+    with pytest.raises(RecordingError, match=f"sensors\\.csv: lane = '{lane}' of E_0"):
+        Recording(tmp_path, 95.0)
+
+
 def test_order_that_is_no_number_is_named(tmp_path: Path) -> None:
     write_recording(tmp_path, [ROW])
     write_csv(tmp_path / "sensors.csv", [*SENSOR_HEADER, "order"], [[*row, "third"] for row in SENSORS])

@@ -22,14 +22,21 @@ class Row(NamedTuple):
 
 
 def registry_of(
-    *sensor_counts: int, road_class: RoadClass | Sequence[RoadClass] = RoadClass.FREEWAY, free_flow_kmh: float = 100.0
+    *sensor_counts: int,
+    road_class: RoadClass | Sequence[RoadClass] = RoadClass.FREEWAY,
+    free_flow_kmh: float = 100.0,
+    in_a_row: bool = False,
 ) -> Registry:
-    """One segment per count with so many sensors; segments carry the numbers 0, 1, ..."""
+    """One segment of two lanes per count with so many sensors; segments carry the numbers 0, 1, ...
+
+    `in_a_row` makes each one drive into the next.
+    """
     classes = [road_class] * len(sensor_counts) if isinstance(road_class, RoadClass) else list(road_class)
     segments, first = [], 0
     for number, (count, kind) in enumerate(zip(sensor_counts, classes, strict=True)):
         names = tuple(f"s{first + place}" for place in range(count))
-        segments.append(Segment(f"seg{number}", number, kind, free_flow_kmh, 2, names, first))
+        downstream = number + 1 if in_a_row and number + 1 < len(sensor_counts) else None
+        segments.append(Segment(f"seg{number}", number, kind, free_flow_kmh, 2, names, first, downstream))
         first += count
     return Registry(segments)
 

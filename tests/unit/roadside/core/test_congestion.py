@@ -1,6 +1,7 @@
 """Timing and thresholds of the congestion state and its alert, by example."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from tests.unit.roadside.core.builders import registry_of
 
 
 def sums_of(vehicles: int = 0, speed_kmh: float = 0, occupancy: float = 0.0, observed_ms: int = 10_000) -> SegmentSums:
+    """One segment's; a reading covers a second."""
     zero = np.zeros(1, dtype=np.int64)
     values = dict.fromkeys(SegmentSums.__dataclass_fields__, zero)
     pace = int(PACE_MS_PER_KM[int(speed_kmh * 10)])
@@ -31,8 +33,16 @@ def sums_of(vehicles: int = 0, speed_kmh: float = 0, occupancy: float = 0.0, obs
         "pace_sum": np.array([vehicles * pace]),
         "occupied_ms": np.array([round(occupancy * observed_ms)]),
         "observed_ms": np.array([observed_ms]),
+        "readings_accepted": np.array([observed_ms // 1000]),
     }
     return SegmentSums(**values)
+
+
+def side_by_side(*sums: SegmentSums) -> SegmentSums:
+    """The sums of a gateway whose segments see these."""
+    return SegmentSums(
+        **{name: np.concatenate([getattr(one, name) for one in sums]) for name in SegmentSums.__dataclass_fields__}
+    )
 
 
 def detector_of(road_class: RoadClass = RoadClass.FREEWAY, rules: CongestionRules | None = None) -> CongestionDetector:
@@ -103,14 +113,23 @@ def test_standing_needs_more_than_sixty_percent(occupancy: float, stands: bool) 
     assert standing(sums_of(0, 0, 0.0, observed_ms=0)).tolist() == [False]
 
 
-def test_an_empty_freeway_keeps_its_state_and_forgets_it_after_five_minutes() -> None:
+def test_a_queue_of_which_nothing_is_seen_is_not_known_any_more_after_ninety_seconds() -> None:
     detector = detector_of()
     assert len(run(detector, SLOW, 0, 60)) == 1
-    assert run(detector, EMPTY, 60, 350) == []
+    assert run(detector, EMPTY, 60, 140) == []
     assert detector.state.tolist() == [State.CONGESTED]
-    (change,) = run(detector, EMPTY, 350, 400)
+    (change,) = run(detector, EMPTY, 140, 200)
     assert detector.state.tolist() == [State.UNKNOWN]
-    assert (change.congested, change.occurred_ms) == (False, 380_000)  # unknown from 350 to 360 on, then 30 s
+    assert (change.congested, change.occurred_ms) == (False, 170_000)  # unknown from 140 to 150 on, then 30 s
+
+
+def test_an_empty_freeway_stays_free_and_is_forgotten_after_five_minutes() -> None:
+    detector = detector_of()
+    run(detector, FLOWING, 0, 60)
+    run(detector, EMPTY, 60, 350)
+    assert detector.state.tolist() == [State.FREE]
+    run(detector, EMPTY, 350, 360)
+    assert detector.state.tolist() == [State.UNKNOWN]
 
 
 def test_a_street_is_unknown_until_two_signal_cycles_were_observed() -> None:
@@ -156,17 +175,119 @@ def test_a_day_that_no_window_covers_forgets_as_well() -> None:
         assert detector.state.tolist() == [State.UNKNOWN]
 
 
-def test_speed_on_a_street_congests_nothing_and_occupancy_on_a_freeway_neither() -> None:
-    street, freeway = detector_of(RoadClass.RAMP), detector_of()
+def test_speed_on_a_street_congests_nothing() -> None:
+    street = detector_of(RoadClass.RAMP)
     run(street, sums_of(10, 5, 0.29), 0, 600)
-    run(freeway, sums_of(10, 95, 0.9), 0, 600)
-    assert (street.state[0], freeway.state[0]) == (State.FREE, State.FREE)
+    assert street.state.tolist() == [State.FREE]
+
+
+@pytest.mark.parametrize(("occupancy", "state"), [(0.25, State.FREE), (0.2501, State.CONGESTED)])
+def test_a_freeway_covered_for_more_than_a_quarter_of_the_time_is_congested_at_any_speed(
+    occupancy: float, state: State
+) -> None:
+    # One lane of three stands, the others pass it at speed: no vehicle that passes tells of the queue.
+    detector = detector_of()
+    run(detector, sums_of(10, 95, occupancy), 0, 60)
+    assert detector.state.tolist() == [state]
+
+
+def test_occupancy_on_a_freeway_is_smoothed_like_speed_and_on_a_street_over_signal_cycles() -> None:
+    for road_class, remembered in ((RoadClass.FREEWAY, math.exp(-60 / 35)), (RoadClass.RAMP, math.exp(-60 / 120))):
+        detector = detector_of(road_class)
+        detector.update(sums_of(10, 95, 1.0), 10_000, 10_000)
+        run(detector, sums_of(10, 95, 0.0), 10, 70)
+        weights = sum(remembered ** (i / 6) for i in range(7))
+        assert detector.occupancy()[0] == pytest.approx(remembered / weights)
+
+
+RATHER_SLOW, QUEUE, JAM = sums_of(10, 70, 0.09), sums_of(10, 40, 0.2), sums_of(10, 20, 0.24)
+
+
+def states_on_a_road(*sums: SegmentSums, sensors: tuple[int, ...] = (2, 2, 2), **registry: Any) -> list[State]:
+    """States of segments of two lanes in driving order that each have seen the same for a minute."""
+    detector = CongestionDetector(registry_of(*sensors, **{"in_a_row": True, **registry}), CongestionRules())
+    run(detector, side_by_side(*sums), 0, 60)
+    return [State(state) for state in detector.state]
+
+
+FREE, CONGESTED = State.FREE, State.CONGESTED
+
+
+def test_beside_a_jam_less_slowness_is_congestion() -> None:
+    # The jam's tail has come into the segment, or its head has not left it: the sensors see the speed between.
+    assert states_on_a_road(FLOWING, RATHER_SLOW, JAM) == [FREE, CONGESTED, CONGESTED]
+    assert states_on_a_road(JAM, RATHER_SLOW, FLOWING) == [CONGESTED, CONGESTED, FREE]
+    assert states_on_a_road(JAM, sums_of(10, 74, 0.09), FLOWING) == [CONGESTED, FREE, FREE]
+    assert states_on_a_road(FLOWING, RATHER_SLOW, QUEUE) == [FREE, FREE, CONGESTED]  # a queue, but no jam
+
+
+def test_beside_a_jam_the_state_also_ends_at_a_higher_speed() -> None:
+    detector = CongestionDetector(registry_of(2, 2, in_a_row=True), CongestionRules())
+    run(detector, side_by_side(JAM, RATHER_SLOW), 0, 60)
+    run(detector, side_by_side(JAM, sums_of(10, 77, 0.09)), 60, 600)
+    assert detector.state.tolist() == [CONGESTED, CONGESTED]
+    run(detector, side_by_side(JAM, sums_of(10, 79, 0.09)), 600, 900)
+    assert detector.state.tolist() == [CONGESTED, FREE]
+
+
+def test_between_two_queues_less_slowness_is_congestion_as_well() -> None:
+    # Stop and go: traffic that moves between a queue and the next one has not left it.
+    dense = sums_of(10, 95, 0.3)
+    assert states_on_a_road(QUEUE, RATHER_SLOW, QUEUE) == [CONGESTED] * 3
+    assert states_on_a_road(QUEUE, RATHER_SLOW, dense) == [CONGESTED] * 3
+    assert states_on_a_road(QUEUE, sums_of(10, 74, 0.09), QUEUE) == [CONGESTED, FREE, CONGESTED]
+    assert states_on_a_road(QUEUE, RATHER_SLOW, FLOWING) == [CONGESTED, FREE, FREE]
+
+
+def test_a_station_that_knows_no_neighbour_is_judged_alone() -> None:
+    assert states_on_a_road(JAM, RATHER_SLOW, JAM, in_a_row=False) == [CONGESTED, FREE, CONGESTED]
+
+
+def test_a_jam_on_a_ramp_says_nothing_of_the_freeway() -> None:
+    road = (RoadClass.FREEWAY, RoadClass.RAMP, RoadClass.FREEWAY)
+    assert states_on_a_road(RATHER_SLOW, JAM, RATHER_SLOW, road_class=road)[::2] == [FREE, FREE]
+
+
+def test_a_jam_of_which_nothing_is_seen_any_more_does_not_count() -> None:
+    detector = CongestionDetector(registry_of(2, 2, in_a_row=True), CongestionRules())
+    run(detector, side_by_side(JAM, RATHER_SLOW), 0, 60)
+    run(detector, side_by_side(EMPTY, RATHER_SLOW), 60, 140)
+    assert detector.state.tolist() == [CONGESTED, CONGESTED]
+    run(detector, side_by_side(EMPTY, RATHER_SLOW), 140, 150)
+    assert detector.state.tolist() == [State.UNKNOWN, FREE]
+
+
+def test_the_queue_of_an_exit_shows_at_the_station_before_it() -> None:
+    # One vehicle in ten leaves by the lane that has no sensor; the queue there slows the station upstream alone.
+    slow_before, past_the_exit = sums_of(20, 45, 0.2), sums_of(18, 95, 0.06)
+    assert states_on_a_road(slow_before, past_the_exit, FLOWING, sensors=(2, 1, 2)) == [CONGESTED, CONGESTED, FREE]
+    dense_before = sums_of(20, 66, 0.3)
+    assert states_on_a_road(dense_before, past_the_exit, FLOWING, sensors=(2, 1, 2)) == [CONGESTED, CONGESTED, FREE]
+    # Nobody leaves, every lane has a sensor, nobody is slow, or nobody lies upstream: no queue of an exit.
+    assert states_on_a_road(slow_before, sums_of(20, 95, 0.06), FLOWING, sensors=(2, 1, 2)) == [CONGESTED, FREE, FREE]
+    assert states_on_a_road(slow_before, past_the_exit, FLOWING) == [CONGESTED, FREE, FREE]
+    assert states_on_a_road(sums_of(20, 95, 0.06), past_the_exit, FLOWING, sensors=(2, 1, 2)) == [FREE, FREE, FREE]
+    assert states_on_a_road(slow_before, past_the_exit, FLOWING, sensors=(2, 1, 2), in_a_row=False) == [
+        *(CONGESTED, FREE, FREE)
+    ]
+
+
+def test_an_exit_is_told_by_vehicles_per_reading_so_a_silent_sensor_makes_none() -> None:
+    half_silent = sums_of(10, 95, 0.06, observed_ms=5_000)
+    assert states_on_a_road(sums_of(20, 45, 0.2), half_silent, FLOWING, sensors=(2, 1, 2)) == [CONGESTED, FREE, FREE]
+
+
+def test_an_exit_is_remembered_when_its_queue_spoils_the_counts() -> None:
+    detector = CongestionDetector(registry_of(2, 1, in_a_row=True), CongestionRules())
+    run(detector, side_by_side(sums_of(20, 95, 0.06), sums_of(18, 95, 0.06)), 0, 1_800)
+    run(detector, side_by_side(sums_of(15, 45, 0.2), sums_of(15, 95, 0.06)), 1_800, 2_100)
+    assert detector.state.tolist() == [CONGESTED, CONGESTED]
 
 
 @pytest.mark.parametrize(
     ("road_class", "between", "free", "slow"),
     [
-        (RoadClass.FREEWAY, sums_of(10, 61, 0.1), FLOWING, SLOW),
+        (RoadClass.FREEWAY, sums_of(10, 60, 0.1), FLOWING, SLOW),
         (RoadClass.ARTERIAL, sums_of(10, 30, 0.26), sums_of(5, 50, 0.05), sums_of(5, 50, 0.6)),
     ],
 )
@@ -181,7 +302,7 @@ def test_between_the_thresholds_the_state_stays_what_it_was(
 
 
 def test_exactly_at_the_threshold_a_freeway_is_free() -> None:
-    detector = detector_of()
+    detector = detector_of(rules=CongestionRules(enter_speed_ratio=0.6))
     detector.update(sums_of(10, 60), 10_000, 10_000)
     assert detector.state.tolist() == [State.FREE]
 
@@ -218,6 +339,14 @@ def test_no_vehicles_or_no_speed_has_no_level() -> None:
         {"enter_speed_ratio": 0.7, "leave_speed_ratio": 0.6},
         {"enter_speed_ratio": 0},
         {"enter_speed_ratio": math.nan},
+        {"jam_speed_ratio": 0.59},
+        {"jam_speed_ratio": math.nan},
+        {"beside_jam_ratio": -0.01},
+        {"dense_occupancy": 0},
+        {"dense_occupancy": 1.1},
+        {"exit_flow_ratio": 1.01},
+        {"flow_memory_ms": 0},
+        {"stale_ms": -1},
         {"leave_occupancy": 0.4},
         {"enter_occupancy": 1.1},
         {"speed_memory_ms": 0},
