@@ -32,6 +32,7 @@ SUITE: Final = "suite"
 LAYERS: Final[dict[str, tuple[str, ...]]] = {
     "aggregator": ("contract", "core", "runtime"),
     "sensor_ingest": ("contract", "runtime"),
+    "monitor": ("contract", "runtime"),
     SUITE: (),
 }
 

@@ -1,4 +1,4 @@
-"""What a gateway may do at the MQTT broker: be itself, send its own messages, hear its own acks and commands."""
+"""What a gateway may do at the MQTT broker: be itself, send its messages and heartbeat, hear its acks and commands."""
 
 from typing import Final
 
@@ -29,6 +29,7 @@ class DeviceAccess(Construct):
                         [
                             _arn("topic", topics.uplink("windows", _THING)),
                             _arn("topic", topics.uplink("events", _THING)),
+                            _arn("topic", topics.uplink("heartbeat", _THING)),
                         ],
                     ),
                     _allow("iot:Subscribe", [_arn("topicfilter", topic) for topic in heard]),

@@ -36,6 +36,7 @@ VARIABLES = {"{artifacts:decompressedPath}", "{work:path}"}
 OPERATIONS = {
     "aws.greengrass.ipc.pubsub": {"aws.greengrass#SubscribeToTopic", "aws.greengrass#PublishToTopic"},
     "aws.greengrass.ipc.mqttproxy": {"aws.greengrass#SubscribeToIoTCore", "aws.greengrass#PublishToIoTCore"},
+    "aws.greengrass.Cli": {"aws.greengrass#RestartComponent"},
 }
 
 every_recipe = pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -177,9 +178,23 @@ def test_sensor_ingest_may_publish_frames_and_its_status_and_nothing_else() -> N
     }
 
 
+def test_monitor_may_hear_every_status_tell_its_own_and_the_heartbeat_and_restart_the_suites_other_components() -> None:
+    others = {build.load(folder).name for folder in PACKAGED} - {"city.roadside.Monitor"}
+    assert granted(recipe_of("monitor")) == {
+        ("SubscribeToTopic", topics.STATUS_RESOURCE),
+        ("PublishToTopic", topics.status("city.roadside.Monitor")),
+        ("PublishToIoTCore", topics.recipe_resource(topics.uplink("heartbeat", "THING"))),
+        *(("RestartComponent", name) for name in others),
+    }
+
+
 @pytest.mark.parametrize(
     ("requested", "resource"),
-    [(topics.READINGS_FILTER, topics.READINGS_RESOURCE), (topics.FRAMES_FILTER, topics.FRAMES_RESOURCE)],
+    [
+        (topics.STATUS_FILTER, topics.STATUS_RESOURCE),
+        (topics.READINGS_FILTER, topics.READINGS_RESOURCE),
+        (topics.FRAMES_FILTER, topics.FRAMES_RESOURCE),
+    ],
 )
 def test_local_filter_is_covered_as_a_string_by_the_resource_that_grants_it(requested: str, resource: str) -> None:
     pattern = ".*".join(re.escape(part) for part in resource.split("*"))
