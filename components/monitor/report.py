@@ -39,7 +39,9 @@ def make_heartbeat(
         backlog_age_ms=_total(components, "backlog_age_ms"),
         given_up=_total(components, "given_up"),
         shed=sum(count for name, count in _counters(components) if _SHED.search(name)) if components else None,
-        budget_used_bytes=_total(components, "budget_used_bytes"),
+        dead_letters=_total(components, "dead_letters"),
+        spent_bytes=_total(components, "spent_bytes"),
+        budget_bytes=_total(components, "budget_bytes"),
         system=system,
     )
 

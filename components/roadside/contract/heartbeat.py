@@ -115,7 +115,8 @@ class Heartbeat:
     backlog_messages, backlog_bytes, backlog_age_ms : what waits for the cloud, and for how long its oldest has
     given_up : messages that were given up since the gateway's store began
     shed : readings and results that gave way for want of room, since their component started
-    budget_used_bytes : what was sent today, where a budget is kept
+    dead_letters : messages set aside because they can never be sent
+    spent_bytes, budget_bytes : what was sent on this UTC day, and what may be, where a budget is kept
     system : the machine
     """
 
@@ -130,7 +131,9 @@ class Heartbeat:
     backlog_age_ms: int | None
     given_up: int | None
     shed: int | None
-    budget_used_bytes: int | None
+    dead_letters: int | None
+    spent_bytes: int | None
+    budget_bytes: int | None
     system: SystemState
 
     def __post_init__(self) -> None:
@@ -141,7 +144,7 @@ class Heartbeat:
         if self.nucleus is not None:
             check_text("nucleus", self.nucleus, 64)
         _check_known(self, ("backlog_messages", "backlog_bytes", "backlog_age_ms"))
-        _check_known(self, ("given_up", "shed", "budget_used_bytes"))
+        _check_known(self, ("given_up", "shed", "dead_letters", "spent_bytes", "budget_bytes"))
         if len(self.components) > MAX_COMPONENTS:
             raise DecodeError("components", len(self.components), f"must be at most {MAX_COMPONENTS}")
 

@@ -127,6 +127,7 @@ def test_gateway_may_be_itself_and_no_more(stack: Synthesised) -> None:
                 "Resource": [
                     f"{IOT}:topic/$aws/rules/roadside_windows/roadside/v1/{THING}/windows",
                     f"{IOT}:topic/$aws/rules/roadside_events/roadside/v1/{THING}/events",
+                    f"{IOT}:topic/$aws/rules/roadside_heartbeat/roadside/v1/{THING}/heartbeat",
                 ],
             },
             {
