@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aggregator.pipeline import Pipeline
 from aggregator.settings import AggregatorSettings
-from aggregator.worker import ACKS, COMMANDS, CONFIGURATION, CONNECTION_LOST, ECHO, READINGS, AggregatorWorker
+from aggregator.worker import ACKS, COMMANDS, CONFIGURATION, CONNECTION_LOST, ECHO, READINGS, UPDATE, AggregatorWorker
 from roadside.contract import topics
 from roadside.contract.errors import InvalidTopicError
 from roadside.core.errors import SnapshotError
@@ -42,12 +42,13 @@ def main() -> int:
     try:
         bus = connect_greengrass(lambda reason: inbox.put(Delivery(CONNECTION_LOST, reason, b"")))
         pipeline = _pipeline(gateway, arguments.state_dir / DATABASE, bus, clock)
-        worker = AggregatorWorker(pipeline, bus, bus, clock, StatusTeller(COMPONENT, bus, clock, inbox.shed))
+        worker = AggregatorWorker(pipeline, bus, bus, clock, StatusTeller(COMPONENT, bus, clock, inbox.shed), bus)
         service = Service(worker, inbox, clock)
         bus.subscribe_cloud(topics.acks(gateway), inbox.handler(ACKS))
         bus.subscribe_cloud(topics.commands(gateway), inbox.handler(COMMANDS))
         bus.subscribe_local(topics.status(COMPONENT), inbox.handler(ECHO))
         bus.on_change(lambda: inbox.put(Delivery(CONFIGURATION, "", b"")))
+        bus.on_update(lambda deployment_id: inbox.put(Delivery(UPDATE, deployment_id, b"")))
         worker.work([])  # the segments must be known before the first reading comes
         bus.subscribe_local(topics.READINGS_FILTER, inbox.handler(READINGS))
         bus.subscribe_local(topics.FRAMES_FILTER, inbox.handler(READINGS))

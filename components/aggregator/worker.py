@@ -10,10 +10,11 @@ from roadside.contract.status import State
 from roadside.core.errors import ConfigurationError
 from roadside.runtime.database import StoreError
 from roadside.runtime.hearing import Hearing, Subscriptions
-from roadside.runtime.ports import BusClosedError, BusError, Clock, Configuration
+from roadside.runtime.ports import BusClosedError, BusError, Clock, Configuration, Updates
 from roadside.runtime.service import Delivery
 from roadside.runtime.settings import SettingsError, load_settings
 from roadside.runtime.status import StatusTeller
+from roadside.runtime.updates import UpdateGate
 
 READINGS: Final = "readings"
 ACKS: Final = "acks"
@@ -21,6 +22,7 @@ COMMANDS: Final = "commands"
 CONFIGURATION: Final = "configuration"
 ECHO: Final = "echo"
 CONNECTION_LOST: Final = "connection"
+UPDATE: Final = "update"
 
 REREAD_MS: Final = 300_000  # nucleus lite stops telling of changes after an update of the component
 READ_RETRY_MS: Final = 5000  # after the nucleus did not answer: without segments every reading is refused
@@ -36,8 +38,8 @@ _log = logging.getLogger(__name__)
 class AggregatorWorker:
     """Implements Worker. Deliveries carry the source names above.
 
-    CONFIGURATION asks to read it again; CONNECTION_LOST gives the reason as its topic. ECHO is the component's own
-    status come back, which proves that local subscriptions live.
+    CONFIGURATION asks to read it again; CONNECTION_LOST gives the reason as its topic, UPDATE the deployment's id.
+    ECHO is the component's own status come back, which proves that local subscriptions live.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class AggregatorWorker:
         subscriptions: Subscriptions,
         clock: Clock,
         status: StatusTeller,
+        updates: Updates,
     ) -> None:
         self._pipeline = pipeline
         self._configuration = configuration
         self._subscriptions = subscriptions
         self._status = status
+        self._updates = UpdateGate(updates, clock, self._settle)
         self._clock = clock
         self._reread_due_ms = clock.steady_ms()
         self._report_due_ms = clock.steady_ms() + REPORT_MS
@@ -66,6 +70,7 @@ class AggregatorWorker:
         """
         wall_ms, steady_ms = self._clock.wall_ms(), self._clock.steady_ms()
         lost_because: str | None = None
+        updates: list[str] = []
         for delivery in deliveries:
             if delivery.source == READINGS:
                 self._pipeline.receive(delivery.topic, delivery.payload, wall_ms, steady_ms)
@@ -77,6 +82,8 @@ class AggregatorWorker:
                 lost_because = delivery.topic
             elif delivery.source == ECHO:
                 self._heard_echo_ms = steady_ms
+            elif delivery.source == UPDATE:
+                updates.append(delivery.topic)
             else:
                 self._obey(delivery.payload, wall_ms, steady_ms)
         if lost_because is not None:  # only now: what came with it is not to be lost
@@ -84,6 +91,8 @@ class AggregatorWorker:
         if steady_ms >= self._reread_due_ms:
             self._reread_due_ms = steady_ms + (REREAD_MS if self._read_configuration() else READ_RETRY_MS)
         wake_ms = self._pipeline.tick(wall_ms, steady_ms)
+        for deployment_id in updates:  # only now: what came with the question is to be safe as well
+            self._updates.answer(deployment_id)
         if steady_ms >= self._report_due_ms:
             self._report_due_ms = steady_ms + REPORT_MS
             self._report()
@@ -95,12 +104,18 @@ class AggregatorWorker:
 
     def stop(self) -> None:
         """Make all that was accepted durable."""
+        self._settle()
+        self._status.tell_the_end(self._statistics)
+        self._report()
+
+    def _settle(self) -> bool:
+        """Whether all that was accepted is durable, or could be made so."""
         try:
             self._pipeline.flush(self._clock.wall_ms())
         except StoreError as error:
             _log.error("could not write the last readings", extra={"reason": str(error)})
-        self._status.tell_the_end(self._statistics)
-        self._report()
+            return False
+        return True
 
     def _obey(self, payload: bytes, wall_ms: int, steady_ms: int) -> None:
         command = self._pipeline.on_command(payload, wall_ms)

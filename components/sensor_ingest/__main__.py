@@ -14,7 +14,7 @@ from roadside.runtime.status import StatusTeller
 from sensor_ingest.adapters.host import AdapterHost
 from sensor_ingest.intake import Intake
 from sensor_ingest.positions import Positions
-from sensor_ingest.worker import CONFIGURATION, CONNECTION_LOST, IngestWorker
+from sensor_ingest.worker import CONFIGURATION, CONNECTION_LOST, UPDATE, IngestWorker
 
 COMPONENT = "city.roadside.SensorIngest"
 
@@ -32,12 +32,13 @@ def main() -> int:
     try:
         bus = connect_greengrass(lambda reason: inbox.put(Delivery(CONNECTION_LOST, reason, b"")))
         bus.on_change(lambda: inbox.put(Delivery(CONFIGURATION, "", b"")))
+        bus.on_update(lambda deployment_id: inbox.put(Delivery(UPDATE, deployment_id, b"")))
     except BusError as error:
         _log.error("cannot start", extra={"reason": repr(error)})
         return ExitCode.FAILED
     adapters = AdapterHost(intake.door, positions)
     status = StatusTeller(COMPONENT, bus, clock, inbox.shed)
-    worker = IngestWorker(bus, bus, intake, adapters, positions, clock, status)
+    worker = IngestWorker(bus, bus, intake, adapters, positions, clock, status, bus)
     code = Service(worker, inbox, clock).run()
     bus.close()
     return code

@@ -13,10 +13,12 @@ from roadside.runtime.ports import (
     BusUnavailableError,
     Clock,
     Configuration,
+    Updates,
 )
 from roadside.runtime.service import Delivery
 from roadside.runtime.settings import SettingsError, load_settings
 from roadside.runtime.status import LocalPublisher, StatusTeller
+from roadside.runtime.updates import UpdateGate
 from sensor_ingest.adapters.host import AdapterHost
 from sensor_ingest.batcher import Batch, pack
 from sensor_ingest.intake import Intake
@@ -25,6 +27,7 @@ from sensor_ingest.settings import IngestSettings
 
 CONFIGURATION: Final = "configuration"
 CONNECTION_LOST: Final = "connection"
+UPDATE: Final = "update"
 
 REREAD_MS: Final = 300_000  # nucleus lite stops telling of changes after an update of the component
 READ_RETRY_MS: Final = 5000  # after the nucleus did not answer: without a configuration there are no adapters
@@ -36,7 +39,8 @@ _log = logging.getLogger(__name__)
 
 
 class IngestWorker:
-    """Implements Worker. Deliveries carry the source names above; CONNECTION_LOST gives the reason as its topic.
+    """Implements Worker. Deliveries carry the source names above; CONNECTION_LOST gives the reason as its topic,
+    UPDATE the deployment's id.
 
     A frame is delivered when the nucleus has taken it. Whether anybody listens, the nucleus does not tell.
     """
@@ -50,6 +54,7 @@ class IngestWorker:
         positions: Positions,
         clock: Clock,
         status: StatusTeller,
+        updates: Updates,
     ) -> None:
         self._bus = bus
         self._configuration = configuration
@@ -58,6 +63,7 @@ class IngestWorker:
         self._positions = positions
         self._clock = clock
         self._status = status
+        self._updates = UpdateGate(updates, clock, self._hand_on)
         self._state: State = "idle"
         self._beat_ms = IngestSettings().beat_ms
         now_ms = clock.steady_ms()
@@ -78,7 +84,10 @@ class IngestWorker:
             if delivery.source == CONNECTION_LOST:
                 self._connected = False
                 raise BusClosedError(delivery.topic)
-            self._reread_due_ms = now_ms
+            if delivery.source == UPDATE:
+                self._updates.answer(delivery.topic)
+            else:
+                self._reread_due_ms = now_ms
         if now_ms >= self._reread_due_ms:
             self._reread_due_ms = now_ms + (REREAD_MS if self._read_configuration() else READ_RETRY_MS)
         if now_ms >= self._hold_until_ms and (now_ms >= self._beat_due_ms or self._intake.has_full_frame()):

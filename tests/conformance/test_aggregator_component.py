@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +27,7 @@ WAIT_S = 20.0
 PROMISED_LOSS_S = 1.0  # readings handed over in the second before a kill may be lost
 MAX_RSS_BYTES = 60 * 1024 * 1024
 SENSORS = (10, 11, 20, 21)
+BACKLOG_WINDOWS = 100
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +165,33 @@ def test_sigterm_ends_it_at_once_and_with_0_and_nothing_it_had_received_is_lost(
     assert time.monotonic() - began < 3.0
     assert station.nucleus.component_starts(NAME) == 1
     station.nucleus.start_component(NAME)
+    station.until_listening()
+    station.say(2)
+    station.until_closed()
+
+
+def test_it_stops_within_3_s_on_top_of_a_backlog_that_it_keeps(station: Station) -> None:
+    station.cloud.go_offline()
+    station.say(BACKLOG_WINDOWS + 1)
+    time.sleep(PROMISED_LOSS_S)  # as above
+    began = time.monotonic()
+    station.nucleus.stop_component(NAME)
+    assert time.monotonic() - began < 3.0
+    assert station.nucleus.component_state(NAME) is ComponentState.FINISHED, station.log
+    with closing(sqlite3.connect(station.database)) as database:
+        assert database.execute("SELECT count(*) FROM outbox WHERE kind = 'windows'").fetchone() == (BACKLOG_WINDOWS,)
+
+
+def test_an_update_is_let_through_once_the_readings_are_safe(station: Station) -> None:
+    station.say(2)
+    station.until_closed()
+    if station.nucleus.profile.name == "lite":
+        assert station.log.count("the nucleus does not ask before an update") == 1
+        return
+    station.say(1)
+    assert station.nucleus.announce_component_update("d-1", WAIT_S) == {NAME: 0}
+    station.nucleus.kill_component(NAME)  # the harshest of stops: an answered question means that nothing is at risk
+    station.until(lambda: station.nucleus.component_starts(NAME) == 2)
     station.until_listening()
     station.say(2)
     station.until_closed()

@@ -1,9 +1,11 @@
 """The Greengrass adapter over the real SDK and a real socket, against the stand-in nucleus in both profiles."""
 
+import logging
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,15 @@ from roadside.contract.summary import Ack
 from roadside.runtime.clock import SystemClock
 from roadside.runtime.greengrass import GreengrassBus, connect_greengrass
 from roadside.runtime.outbox import OutgoingMessage
-from roadside.runtime.ports import Bus, BusClosedError, BusRefusedError, BusUnavailableError, Configuration, Neighbours
+from roadside.runtime.ports import (
+    Bus,
+    BusClosedError,
+    BusRefusedError,
+    BusUnavailableError,
+    Configuration,
+    Neighbours,
+    Updates,
+)
 from roadside.runtime.store import GatewayStore
 from roadside.runtime.uplink import Uplink, UplinkSettings
 from simulator.local_nucleus import ComponentDeployment, LocalNucleus
@@ -187,6 +197,30 @@ def test_another_components_configuration_is_read_without_its_access_control(ben
     assert neighbours.configuration_of("test.Other") | {"output": None} == {"windowSeconds": "10", "output": None}
     with pytest.raises(BusUnavailableError):
         neighbours.configuration_of("test.Nobody")
+
+
+def test_an_update_waits_for_the_answer_where_the_nucleus_asks(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    bus = bench.connect()
+    updates: Updates = bus
+    asked: queue.Queue[str] = queue.Queue()
+    updates.on_update(asked.put)
+    if bench.nucleus.profile.name == "lite":
+        told = [record.getMessage() for record in caplog.records if record.name == "roadside.runtime.greengrass"]
+        assert told == ["the nucleus does not ask before an update"]
+        with pytest.raises(BusUnavailableError):
+            bus.answer_update("d-1", 0)
+        assert bench.lost.empty()
+        return
+    with pytest.raises(BusUnavailableError):  # it has not asked
+        bus.answer_update("d-1", 0)
+    for defer_ms in (250, 0):
+        with ThreadPoolExecutor(1) as pool:
+            announced = pool.submit(bench.nucleus.announce_component_update, "d-1", WAIT_S)
+            assert asked.get(timeout=WAIT_S) == "d-1"
+            bus.answer_update("d-1", defer_ms)
+            assert announced.result(WAIT_S) == {"test.Bus": defer_ms}
+    assert asked.empty(), "that an update is over is no question"
 
 
 def test_what_is_not_authorised_is_refused_and_the_connection_stays(bench: Bench) -> None:

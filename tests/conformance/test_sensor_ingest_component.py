@@ -159,6 +159,27 @@ def test_readings_of_every_kind_of_device_become_frames_and_nothing_is_lost_at_t
     assert site.readings()["loops"] == 6, "a file is read on from where it was"
 
 
+def test_it_stops_within_3_s_with_a_full_queue_and_hands_on_what_it_accepted(site: Site) -> None:
+    port = site.port("web")
+    site.nucleus.update_configuration(NAME, {"beatMs": 5000, "sensors": {"c": 1}})
+    until(lambda: post(port, json.dumps(reading("c")).encode())[0] == 202, lambda: site.log)
+    batch = json.dumps([reading("c", n) for n in range(400)]).encode()
+    accepted = 1 + 400 * sum(post(port, batch)[0] == 202 for _ in range(40))  # 503 while its queue is full
+    begun_s = time.monotonic()
+    site.nucleus.stop_component(NAME)
+    assert time.monotonic() - begun_s < 3
+    assert site.nucleus.component_state(NAME) is ComponentState.FINISHED, site.log
+    until(lambda: site.readings()["web"] == accepted, lambda: f"{site.readings()}; the log: {site.log}")
+
+
+def test_an_update_is_let_through_once_the_readings_are_handed_on(site: Site) -> None:
+    site.port("web")
+    if site.nucleus.profile.name == "lite":
+        assert site.log.count("the nucleus does not ask before an update") == 1
+        return
+    assert site.nucleus.announce_component_update("d-1", WAIT_S) == {NAME: 0}
+
+
 def test_configuration_changes_apply_without_a_restart_and_faulty_ones_not_at_all(site: Site) -> None:
     port = site.port("web")
     pid = site.nucleus.component_pid(NAME)

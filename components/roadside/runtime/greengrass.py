@@ -1,4 +1,4 @@
-"""The nucleus as a Bus, a Configuration and Neighbours, over its IPC socket. The only module that knows the AWS SDK.
+"""The nucleus as the ports of components, over its IPC socket. The only module that knows the AWS SDK.
 
 What shaped it, on both nuclei: a connection that drops never comes back (the token may be refused for good), so its
 loss is reported and the process is expected to end; calls have no timeout of their own; an error's text may be empty,
@@ -149,7 +149,7 @@ def _open(
 
 
 class GreengrassBus:
-    """Implements Bus, Configuration and Neighbours. Make it with `connect_greengrass`; one a process.
+    """Implements Bus, Configuration, Neighbours and Updates. Make it with `connect_greengrass`; one a process.
 
     Handlers run on the network thread: they may only enqueue, and a call of the bus from one would deadlock.
     """
@@ -258,6 +258,27 @@ class GreengrassBus:
             key_path=[],
             on_stream_event=lambda _event: notify(),
         )
+
+    def on_update(self, ask: Callable[[str], None]) -> None:
+        """Call `ask` with the deployment's id before each update, where the nucleus asks at all: lite does not."""
+
+        def on_event(event: model.ComponentUpdatePolicyEvents) -> None:
+            if event.pre_update_event is not None:
+                ask(event.pre_update_event.deployment_id or "")
+
+        try:
+            self._subscribe(
+                "nucleus", "updates", self._client.subscribe_to_component_updates_async, on_stream_event=on_event
+            )
+        except BusUnavailableError as error:  # what a nucleus says of an operation that it does not have
+            _log.info("the nucleus does not ask before an update", extra={"reason": str(error)})
+
+    def answer_update(self, deployment_id: str, defer_ms: int) -> None:
+        """Let the update go on (0), or have the nucleus ask again after `defer_ms`. Raises as `publish_cloud`."""
+        with self._judged(f"answer to update {deployment_id}"):
+            self._await(
+                self._client.defer_component_update_async(deployment_id=deployment_id, recheck_after_ms=defer_ms)
+            )
 
     def close(self) -> None:
         """End all subscriptions, then the connection; waits a second for each at most, and raises nothing.

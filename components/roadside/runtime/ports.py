@@ -95,6 +95,16 @@ class Neighbours(Protocol):
         """
 
 
+class Updates(Protocol):
+    """The nucleus's question before it stops a component for an update, which only the classic nucleus asks."""
+
+    def on_update(self, ask: Callable[[str], None]) -> None:
+        """Call `ask` with the deployment's id at each question; it must only enqueue. Raises BusError."""
+
+    def answer_update(self, deployment_id: str, defer_ms: int) -> None:
+        """Let the update go on (0), or have the nucleus ask again after `defer_ms`. Raises BusError."""
+
+
 class Clock(Protocol):
     """Time as two readings: the wall, which may step, and a steady one, which never does."""
 

@@ -17,6 +17,7 @@ from aggregator.worker import (
     READ_RETRY_MS,
     READINGS,
     REREAD_MS,
+    UPDATE,
     AggregatorWorker,
 )
 from roadside.contract.codec import encode_ack
@@ -29,6 +30,7 @@ from roadside.runtime.ports import BusClosedError, BusUnavailableError, Side
 from roadside.runtime.service import Delivery, ExitCode, Inbox, Service
 from roadside.runtime.status import StatusTeller
 from roadside.runtime.store import GatewayStore
+from roadside.runtime.updates import RECHECK_MS
 from tests.unit.aggregator.bench import FRAMES, GATEWAY, START_MS, FakeCloud, Reading, frame, settings
 
 
@@ -58,9 +60,10 @@ class Bench:
         self.store = GatewayStore.open(None, START_MS)
         self.pipeline = Pipeline(GATEWAY, self.store, FakeCloud(), AggregatorSettings(), steady_ms=1000)
         self.statuses: list[Status] = []
+        self.answers: list[tuple[str, int]] = []
         status = StatusTeller("city.roadside.Aggregator", self, self.clock)
         self.renewed: list[Side] = []
-        self.worker = AggregatorWorker(self.pipeline, self.configuration, self, self.clock, status)
+        self.worker = AggregatorWorker(self.pipeline, self.configuration, self, self.clock, status, self)
         self.worker.work([])
 
     def publish_local(self, topic: str, payload: bytes) -> None:
@@ -77,6 +80,13 @@ class Bench:
         for _ in range(by_ms // 10_000):
             self.clock.advance(10_000)
             self.worker.work([Delivery(ECHO, "x", b"")] if hears_itself else [])
+
+    def on_update(self, ask: object) -> None:
+        raise NotImplementedError
+
+    def answer_update(self, deployment_id: str, defer_ms: int) -> None:
+        """Stands for the nucleus that asked."""
+        self.answers.append((deployment_id, defer_ms))
 
     def reading(self) -> Delivery:
         return Delivery(READINGS, FRAMES, frame([Reading(10, self.clock.wall_ms())]))
@@ -164,6 +174,25 @@ def test_an_acknowledgement_reaches_the_outbox(bench: Bench) -> None:
     [header] = bench.store.outbox.headers()
     bench.worker.work([Delivery(ACKS, "x", encode_ack(Ack(START_MS, stored=(header.sequence,))))])
     assert bench.store.outbox.headers() == []
+
+
+def test_an_update_goes_on_when_what_came_with_the_question_is_safe(bench: Bench) -> None:
+    bench.worker.work([Delivery(UPDATE, "d-1", b""), bench.reading()])
+    assert bench.answers == [("d-1", 0)]
+    again = Pipeline(GATEWAY, bench.store, FakeCloud(), AggregatorSettings(), steady_ms=1000)
+    assert again.statistics(START_MS).readings_accepted == 1
+
+
+def test_an_update_is_put_off_while_the_disk_takes_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("failed", "writing", "a test says so")
+
+    bench.worker.work([bench.reading()])
+    with monkeypatch.context() as broken:
+        broken.setattr(bench.store, "transaction", fail)
+        bench.worker.work([Delivery(UPDATE, "d-1", b"")])
+    bench.worker.work([Delivery(UPDATE, "d-1", b"")])
+    assert bench.answers == [("d-1", RECHECK_MS), ("d-1", 0)]
 
 
 def test_a_disk_that_fails_while_reporting_or_stopping_ends_nothing(

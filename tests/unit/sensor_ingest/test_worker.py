@@ -15,10 +15,11 @@ from roadside.runtime.clock import ManualClock
 from roadside.runtime.ports import BusClosedError, BusRefusedError, BusUnavailableError
 from roadside.runtime.service import Delivery
 from roadside.runtime.status import StatusTeller
+from roadside.runtime.updates import RECHECK_MS
 from sensor_ingest.adapters.host import AdapterHost
 from sensor_ingest.intake import Intake
 from sensor_ingest.positions import Positions
-from sensor_ingest.worker import CONFIGURATION, CONNECTION_LOST, PUBLISH_RETRY_MS, IngestWorker
+from sensor_ingest.worker import CONFIGURATION, CONNECTION_LOST, PUBLISH_RETRY_MS, UPDATE, IngestWorker
 
 NOW_MS = 1_735_732_800_000
 
@@ -31,6 +32,7 @@ class Nucleus:
         self.error: Exception | None = None
         self.frames: list[tuple[str, bytes]] = []
         self.statuses: list[Status] = []
+        self.answers: list[tuple[str, int]] = []
 
     def publish_local(self, topic: str, payload: bytes) -> None:
         if self.error is not None:
@@ -46,6 +48,12 @@ class Nucleus:
     def on_change(self, notify: Callable[[], None]) -> None:
         raise NotImplementedError
 
+    def on_update(self, ask: Callable[[str], None]) -> None:
+        raise NotImplementedError
+
+    def answer_update(self, deployment_id: str, defer_ms: int) -> None:
+        self.answers.append((deployment_id, defer_ms))
+
     def readings(self) -> int:
         return sum(len(decode_frame(payload)) for _, payload in self.frames)
 
@@ -58,7 +66,9 @@ class Component:
         self.host = AdapterHost(self.intake.door, self.positions)
         nucleus = self.nucleus
         status = StatusTeller("city.roadside.SensorIngest", nucleus, self.clock)
-        self.worker = IngestWorker(nucleus, nucleus, self.intake, self.host, self.positions, self.clock, status)
+        self.worker = IngestWorker(
+            nucleus, nucleus, self.intake, self.host, self.positions, self.clock, status, nucleus
+        )
 
     def woken(self) -> None:
         self.wakes += 1
@@ -125,6 +135,16 @@ def test_what_the_nucleus_does_not_take_now_waits_and_is_bounded(component: Comp
     component.worker.work([])
     assert component.nucleus.readings() == 1000
     assert component.counters("in")["shed"] == 100
+
+
+def test_an_update_is_put_off_until_the_nucleus_has_taken_what_waits(component: Component) -> None:
+    component.nucleus.error = BusUnavailableError("full")
+    component.send(3)
+    component.worker.work([Delivery(UPDATE, "d-1", b"")])
+    component.nucleus.error = None
+    component.worker.work([Delivery(UPDATE, "d-1", b"")])
+    assert component.nucleus.answers == [("d-1", RECHECK_MS), ("d-1", 0)]
+    assert component.nucleus.readings() == 3
 
 
 def test_what_the_nucleus_refuses_is_given_up(component: Component) -> None:
