@@ -1,60 +1,30 @@
-"""Composition root of city.roadside.Monitor: the only file that knows the real bus, machine and clock at once."""
+"""city.roadside.Monitor, and the support bundle.
+
+python -m monitor --state-dir DIR               what the nucleus runs
+python -m monitor bundle --out FILE.tar.gz      what an operator runs on the gateway
+"""
 
 import argparse
-import logging
-import os
 import sys
 from pathlib import Path
 
-from monitor.notebook import Notebook
-from monitor.probe import MachineProbe
-from monitor.worker import COMPONENT, CONFIGURATION, CONNECTION_LOST, STATUS, MonitorWorker
-from roadside.contract import topics
-from roadside.contract.errors import InvalidTopicError
-from roadside.runtime.clock import SystemClock
-from roadside.runtime.greengrass import connect_greengrass
-from roadside.runtime.logs import configure_logging
-from roadside.runtime.ports import BusError
-from roadside.runtime.service import Delivery, ExitCode, Inbox, Service
-from roadside.runtime.status import StatusTeller
-
-THING_VARIABLE = "AWS_IOT_THING_NAME"
-NUCLEUS_VARIABLE = "GGC_VERSION"
-INBOX_BYTES = 1024 * 1024  # statuses only
-
-_log = logging.getLogger(__name__)
+from monitor import bundle
 
 
 def main() -> int:
-    """Run until told to stop; returns the exit code."""
-    arguments = _arguments()
-    configure_logging(COMPONENT)
-    gateway = os.environ.get(THING_VARIABLE, "")
-    if not gateway:
-        _log.error("%s is not set: a nucleus must start this process", THING_VARIABLE)
-        return ExitCode.FAILED
-    nucleus = os.environ.get(NUCLEUS_VARIABLE) or None
-    clock = SystemClock()
-    inbox = Inbox(INBOX_BYTES)
-    probe, notebook = MachineProbe(arguments.state_dir), Notebook(arguments.state_dir)
-    try:
-        bus = connect_greengrass(lambda reason: inbox.put(Delivery(CONNECTION_LOST, reason, b"")))
-        status = StatusTeller(COMPONENT, bus, clock, inbox.shed)
-        worker = MonitorWorker(gateway, nucleus, bus, probe.look, notebook, clock, status)
-        bus.on_change(lambda: inbox.put(Delivery(CONFIGURATION, "", b"")))
-        bus.subscribe_local(topics.STATUS_FILTER, inbox.handler(STATUS))
-    except (BusError, InvalidTopicError) as error:
-        _log.error("cannot start", extra={"reason": repr(error)})
-        return ExitCode.FAILED
-    code = Service(worker, inbox, clock).run()
-    bus.close()
-    return code
+    """Run the component until told to stop, or make a bundle; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m monitor", description="Watch over a gateway.")
+    parser.add_argument("--state-dir", type=Path, help="folder of its notes for support")
+    bundle.add_command(parser.add_subparsers(dest="command"))
+    arguments = parser.parse_args()
+    if arguments.command == "bundle":
+        return bundle.make(arguments.out, arguments.root, arguments.log_bytes)
+    if arguments.state_dir is None:
+        parser.error("give --state-dir, or the command bundle")
+    # Imported only here: a bundle is most needed where the component's own packages cannot be imported.
+    from monitor.run import run
 
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m monitor", description=__doc__)
-    parser.add_argument("--state-dir", type=Path, required=True, help="folder of its notes for support")
-    return parser.parse_args()
+    return run(arguments.state_dir)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Takes secrets out of what leaves the gateway for support. Pure, standard library only.
 
-Better a harmless value too many than a secret too few: what a key's name calls secret is hidden whole.
+Message contents (`payload` in a log) are hidden as secrets are. Better a harmless value too many than a secret too few:
+what a key's name calls secret is hidden whole.
 """
 
 import re
@@ -15,7 +16,7 @@ _PATTERNS: Final = (
     re.compile(r"(?<=://)[^/\s:@\"']+:[^/\s@\"']+(?=@)"),  # user:password@ in an address
     re.compile(r"(?i)(?<=bearer )[\w\-.~+/=]{8,}"),
     # name=value, "name": "value" and the like
-    re.compile(r"(?i)((?:password|passwd|passphrase|secret|token|credential|svcuid|api_?key)[\w-]*[\"']?\s*[=:]\s*)"
+    re.compile(r"(?i)((?:password|passwd|passphrase|secret|token|credential|svcuid|api_?key|payload)[\w-]*[\"']?\s*[=:]\s*)"
                r"(?:\"[^\"]*\"|'[^']*'|[^\s,;}\"']+)"),
 )  # fmt: skip
 
