@@ -108,13 +108,33 @@ def replay(
     free_flow_kmh: Annotated[
         float, typer.Option(min=1, max=200, help="Free-flow speed of freeways; other roads take their limit.")
     ] = 100.0,
+    profile: Annotated[
+        str, typer.Option(help="What contrast of speed is usual: a file that `learn` wrote, `shipped`, or `none`.")
+    ] = "shipped",
+    stations_per_gateway: Annotated[
+        int | None, typer.Option(min=1, help="Freeway stations on one gateway; without it a direction has one.")
+    ] = None,
 ) -> None:
     """Feed recorded readings through the gateway's pipeline, in data time, and write what it made of them."""
+    from aggregator.profile_file import load_profile
+    from roadside.core.errors import ConfigurationError
+    from simulator.learning import SHIPPED
     from simulator.recording import Recording, RecordingError
     from simulator.replay import replay as replay_recording
 
     try:
-        recording = Recording(folder, free_flow_kmh)
+        recording = Recording(folder, free_flow_kmh, stations_per_gateway)
+        learned = None if profile == "none" else load_profile(SHIPPED if profile == "shipped" else Path(profile))
+        if learned is None:
+            console.print("profile: none", highlight=False)
+        else:
+            freeways = [s.id for plan in recording.gateways for s in plan.segments if s.road_class == "freeway"]
+            console.print(
+                f"profile: {profile}, learned from {len(learned.learned_from)} days "
+                f"({', '.join(learned.learned_from)}); knows {sum(name in learned.segments for name in freeways)} "
+                f"of {len(freeways)} freeway segments",
+                highlight=False,
+            )
         with Progress(console=console) as progress:
             task = progress.add_task("replay", total=None)
             collected, statistics = replay_recording(
@@ -122,9 +142,10 @@ def replay(
                 out,
                 window_s=window_s,
                 allowed_lateness_ms=round(lateness_s * 1000),
+                profile=learned,
                 progress=lambda rows: progress.update(task, completed=rows, description=f"replay: {rows:,} rows"),
             )
-    except (RecordingError, OSError) as error:
+    except (ConfigurationError, RecordingError, OSError) as error:
         raise _fail(error) from error
     for gateway, counted in statistics.items():
         console.print(
@@ -138,6 +159,26 @@ def replay(
         f"{collected.messages:,} messages, {collected.message_bytes:,} bytes; written to {out}",
         highlight=False,
     )
+
+
+@app.command()
+def learn(
+    folders: Annotated[list[Path], typer.Argument(help="Folders like those of `replay`, a day each, the newest last.")],
+    out: Annotated[Path, typer.Option(help="File to write.")] = Path("out/profile.json"),
+    free_flow_kmh: Annotated[float, typer.Option(min=1, max=200, help="Free-flow speed of freeways.")] = 100.0,
+) -> None:
+    """Learn from recorded days what contrast of speed is usual between neighbouring stations, by the time of day."""
+    from aggregator.profile_file import save_profile
+    from simulator.learning import learn as learn_days
+    from simulator.recording import RecordingError
+
+    try:
+        learned = learn_days(folders, free_flow_kmh, lambda folder: console.print(f"learning from {folder}"))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        save_profile(out, learned)
+    except (RecordingError, OSError) as error:
+        raise _fail(error) from error
+    console.print(f"{len(learned.segments)} segments, {len(folders)} days: {out}", highlight=False)
 
 
 @app.command()

@@ -57,15 +57,17 @@ class RecordedGateway:
 class Recording:
     """A folder of recorded readings, laid out on gateways: one for each freeway direction, one for all other roads.
 
+    With `stations_per_gateway` a freeway direction has as many gateways as it takes, in driving direction.
+
     Raises
     ------
     RecordingError
         A file or column is missing, or a row of sensors.csv makes no sense.
     """
 
-    def __init__(self, folder: Path, freeway_free_flow_kmh: float) -> None:
+    def __init__(self, folder: Path, freeway_free_flow_kmh: float, stations_per_gateway: int | None = None) -> None:
         self.folder = folder
-        self.gateways = _gateways(folder / "sensors.csv", freeway_free_flow_kmh)
+        self.gateways = _gateways(folder / "sensors.csv", freeway_free_flow_kmh, stations_per_gateway)
         self.reading_files = sorted(p for p in folder.glob("readings*.csv*") if p.name.endswith((".csv", ".csv.gz")))
         if not self.reading_files:
             raise RecordingError(f"{folder}: no readings*.csv or readings*.csv.gz; name a folder that holds recordings")
@@ -138,7 +140,9 @@ def _sensor_fault(row: dict[str, str], seen: set[str]) -> str | None:
     return None
 
 
-def _gateways(path: Path, freeway_free_flow_kmh: float) -> tuple[RecordedGateway, ...]:
+def _gateways(
+    path: Path, freeway_free_flow_kmh: float, stations_per_gateway: int | None
+) -> tuple[RecordedGateway, ...]:
     sensors = _sensors(path)
     if not sensors:
         raise RecordingError(f"{path}: holds no sensor")
@@ -166,7 +170,32 @@ def _gateways(path: Path, freeway_free_flow_kmh: float) -> tuple[RecordedGateway
         )
         first_sensor_number += len(rows)
         by_gateway.setdefault(gateway_id, []).append(segment)
-    return tuple(RecordedGateway(gateway_id, tuple(segments)) for gateway_id, segments in sorted(by_gateway.items()))
+    plans = [RecordedGateway(gateway_id, tuple(segments)) for gateway_id, segments in sorted(by_gateway.items())]
+    if stations_per_gateway is None:
+        return tuple(plans)
+    return tuple(part for plan in plans for part in _split(plan, stations_per_gateway))
+
+
+def _split(plan: RecordedGateway, stations: int) -> Iterator[RecordedGateway]:
+    """A freeway direction as gateways of so many segments each, in driving direction; other roads as they are."""
+    if any(segment.road_class != "freeway" for segment in plan.segments):
+        yield plan
+        return
+    ordered = _in_driving_direction(plan.segments)
+    for first in range(0, len(ordered), stations):
+        yield RecordedGateway(f"{plan.gateway_id}-{first // stations + 1}", tuple(ordered[first : first + stations]))
+
+
+def _in_driving_direction(segments: Sequence[SegmentSettings]) -> list[SegmentSettings]:
+    by_number = {segment.number: segment for segment in segments}
+    entered = {segment.downstream for segment in segments}
+    ordered = []
+    for segment in segments:
+        here = segment if segment.number not in entered else None
+        while here is not None:
+            ordered.append(here)
+            here = None if here.downstream is None else by_number.get(here.downstream)
+    return ordered
 
 
 def _lanes(path: Path, rows: Sequence[dict[str, str]]) -> int:

@@ -17,10 +17,11 @@ import msgspec
 import numpy as np
 
 from aggregator.pipeline import Pipeline, PipelineStatistics
+from aggregator.profile_file import LearnedProfile
 from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
 from roadside.contract.codec import decode_window, encode_ack, encode_frame
-from roadside.contract.events import CongestionEvent, Event, decode_event
+from roadside.contract.events import CongestionEvent, Event, IncidentEvent, decode_event
 from roadside.contract.summary import Ack, CongestionState, ReadingFrame, SegmentSummary, WindowSummary
 from roadside.runtime.store import GatewayStore
 from simulator.recording import RecordedGateway, RecordedReading, Recording, iso
@@ -72,12 +73,21 @@ class _Cloud:
 class _Gateway:
     """One gateway's pipeline, fed row by row."""
 
-    def __init__(self, plan: RecordedGateway, settings: AggregatorSettings, collected: Collected, now_ms: int) -> None:
+    def __init__(
+        self,
+        plan: RecordedGateway,
+        settings: AggregatorSettings,
+        profile: LearnedProfile | None,
+        collected: Collected,
+        now_ms: int,
+    ) -> None:
         self.name = plan.gateway_id
         self._cloud = _Cloud(collected)
         self._store = GatewayStore.open(None, now_ms)
         own = msgspec.structs.replace(settings, segments=list(plan.segments))
         self._pipeline = Pipeline(self.name, self._store, self._cloud, own, steady_ms=now_ms)
+        if profile is not None:
+            self._pipeline.teach(profile)
         self._numbers = {
             sensor_id: segment.first_sensor_number + place
             for segment in plan.segments
@@ -134,6 +144,7 @@ def replay(
     *,
     window_s: int,
     allowed_lateness_ms: int,
+    profile: LearnedProfile | None = None,
     progress: Callable[[int], None],
 ) -> tuple[Collected, dict[str, PipelineStatistics]]:
     """Replay all readings and write the three files into `out`.
@@ -162,7 +173,9 @@ def replay(
                 allowed_lateness_ms=allowed_lateness_ms,
                 publishes_per_second=90,
             )
-            gateways = {plan.gateway_id: _Gateway(plan, settings, collected, now_ms) for plan in recording.gateways}
+            gateways = {
+                plan.gateway_id: _Gateway(plan, settings, profile, collected, now_ms) for plan in recording.gateways
+            }
             gateway_of = {
                 sensor_id: gateways[plan.gateway_id]
                 for plan in recording.gateways
@@ -270,23 +283,28 @@ def _window_cells(window: WindowSummary, segment: SegmentSummary, speed: str | f
 
 
 def _event_rows(events: Iterable[Event]) -> Iterable[Row]:
-    congestion = [event for event in events if isinstance(event, CongestionEvent)]
-    ordered = sorted(congestion, key=lambda event: (event.occurred_ms, event.segment_number, event.kind))
-    ends = {(e.segment_number, e.started_ms): e.occurred_ms for e in ordered if e.kind == "CongestionCleared"}
+    """Each alert with its end, from the events that began and cleared it."""
+    alerts = [event for event in events if isinstance(event, CongestionEvent | IncidentEvent)]
+    ordered = sorted(alerts, key=lambda event: (event.occurred_ms, event.segment_number, event.kind))
+    ends = {
+        (_ALERT_TYPES[e.kind], e.segment_number, e.started_ms): e.occurred_ms for e in ordered if e.kind in _CLEARING
+    }
     for event in ordered:
-        if event.kind == "CongestionStarted":
-            end_ms = ends.get((event.segment_number, event.started_ms))
-            end = "" if end_ms is None else iso(end_ms)
-            yield (
-                event.event_id,
-                "congestion",
-                event.segment_id,
-                iso(event.started_ms),
-                end,
-                iso(event.occurred_ms),
-            )
+        if event.kind in _CLEARING:
+            continue
+        kind = _ALERT_TYPES[event.kind]
+        end_ms = ends.get((kind, event.segment_number, event.started_ms))
+        end = "" if end_ms is None else iso(end_ms)
+        yield event.event_id, kind, event.segment_id, iso(event.started_ms), end, iso(event.occurred_ms)
 
 
+_ALERT_TYPES: Final = {
+    "CongestionStarted": "congestion",
+    "CongestionCleared": "congestion",
+    "IncidentDetected": "incident",
+    "IncidentCleared": "incident",
+}
+_CLEARING: Final = ("CongestionCleared", "IncidentCleared")
 _HEADERS: Final = {
     "windows.csv": (
         "segment_id,interval_start,interval_s,revision,vehicle_count,average_speed_kmh,occupancy,min_speed_kmh,"

@@ -53,8 +53,7 @@ class Checkpoint:
             taken = snapshot.take(generation.aggregator)
             for piece, value in taken.changed.items():
                 self._state.put(f"{name}/core/{piece}", value)
-            live |= {f"{name}/span", f"{name}/core/{snapshot.HEAD}"}
-            live |= {f"{name}/core/{piece}" for piece in taken.windows}
+            live |= {f"{name}/span", *(f"{name}/core/{piece}" for piece in taken.live)}
         for key in self._stored - live:
             self._state.delete(key)
         self._live = live
@@ -66,8 +65,7 @@ class Checkpoint:
     def undone(self, generations: list[Generation]) -> None:
         """The transaction was rolled back: all is to be written again."""
         for generation in generations:
-            for grid in generation.aggregator.grids.values():
-                grid.changed = True
+            snapshot.undo(generation.aggregator)
 
     def load(self, steady_ms: int) -> list[Generation]:
         """The stored generations, oldest first; none from a new store.

@@ -5,10 +5,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from roadside.contract.events import CongestionEvent
+from roadside.contract.events import CongestionEvent, IncidentEvent
 from roadside.contract.summary import CongestionState, SegmentSummary, SpeedSketch
 from roadside.core.aggregator import ClosedWindow
 from roadside.core.congestion import NO_LEVEL, CongestionChange
+from roadside.core.incidents import IncidentChange
 from roadside.core.readings import NONE
 from roadside.core.registry import Registry
 
@@ -86,6 +87,28 @@ def congestion_event(
         average_speed_kmh=_rounded(change.average_speed_kmh, 1),
         occupancy=_rounded(change.occupancy, 3),
         congestion_level=_known(change.level, NO_LEVEL),
+    )
+
+
+def incident_event(
+    change: IncidentChange, registry: Registry, gateway: str, epoch_ms: int, sequence: int
+) -> IncidentEvent:
+    """The change as the event that people and systems are told."""
+    segment = registry.segments[change.segment]
+    return IncidentEvent(
+        kind="IncidentDetected" if change.detected else "IncidentCleared",
+        gateway=gateway,
+        epoch_ms=epoch_ms,
+        sequence=sequence,
+        segment_id=segment.segment_id,
+        segment_number=segment.number,
+        downstream_segment_number=registry.segments[change.downstream].number,
+        occurred_ms=change.occurred_ms,
+        started_ms=change.started_ms,
+        average_speed_kmh=_rounded(change.speed_kmh, 1),
+        downstream_speed_kmh=_rounded(change.downstream_speed_kmh, 1),
+        occupancy=_rounded(change.occupancy, 3),
+        score=_rounded(change.score, 2),
     )
 
 

@@ -19,6 +19,7 @@ import msgspec
 from aggregator.checkpoint import Checkpoint
 from aggregator.generation import Generation
 from aggregator.intake import Intake
+from aggregator.profile_file import LearnedProfile
 from aggregator.results import Results
 from aggregator.settings import AggregatorSettings
 from roadside.contract.commands import Command, ResendCommand, ReviveDeadLettersCommand, decode_command
@@ -108,6 +109,7 @@ class Pipeline:
         self._uplink = Uplink(store.outbox, store.epoch_ms, publisher, settings.uplink())
         self._checkpoint = Checkpoint(store.state, boot_id)
         self._generations = self._checkpoint.load(steady_ms)
+        self._profile: LearnedProfile | None = None
         self._unjournalled: list[Received] = []
         self._unjournalled_bytes = 0
         self._journal_due_ms: int | None = None
@@ -152,7 +154,13 @@ class Pipeline:
             self._generations = [Generation.begin(1, settings, registry)]
         else:
             self._generations.append(newest.succeed(settings, registry))
+        self._teach()
         self._save_due_ms = 0  # a journal can only be replayed into generations that are stored
+
+    def teach(self, profile: LearnedProfile) -> None:
+        """Begin with a profile learned elsewhere where this gateway has learned nothing itself."""
+        self._profile = profile
+        self._teach()
 
     def receive(self, topic: str, payload: bytes, wall_ms: int, steady_ms: int) -> None:
         """Take a local message with readings."""
@@ -269,6 +277,11 @@ class Pipeline:
             commands=dict(self._commands),
             uplink=self._uplink.statistics(wall_ms),
         )
+
+    def _teach(self) -> None:
+        if self._profile is not None and self._generations:
+            newest = self._generations[-1]
+            self._profile.teach(newest.aggregator.incidents.profile, newest.registry)
 
     def _feed(self, topic: str, payload: bytes, wall_ms: int, steady_ms: int) -> None:
         for place, generation in enumerate(self._generations):

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from roadside.core.aggregator import AggregatorConfig
+from roadside.core.incidents import IncidentRules
 from roadside.core.registry import Registry, RoadClass, Segment
 from roadside.runtime.segments import SegmentSettings
 from roadside.runtime.uplink import MAX_PUBLISHES_PER_SECOND, UplinkSettings
@@ -31,6 +32,9 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     max_future_skew_ms: Milliseconds = 5000
     publishes_per_second: Annotated[int, Meta(ge=1, le=MAX_PUBLISHES_PER_SECOND)] = 20
     daily_budget_megabytes: Annotated[int, Meta(ge=0, le=1_000_000)] = 0  # 0: no limit
+    incident_detection: bool = True
+    incident_sensitivity: Annotated[float, Meta(ge=0.2, le=5.0)] = 1.0
+    incident_profile: str = ""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     segments: list[SegmentSettings] = []
 
@@ -70,6 +74,7 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             correction_delay_ms=CORRECTION_DELAY_MS,
             max_future_skew_ms=self.max_future_skew_ms,
             idle_grace_ms=max(MIN_IDLE_GRACE_MS, 2 * self.reading_interval_ms),
+            incidents=IncidentRules(enabled=self.incident_detection, sensitivity=self.incident_sensitivity),
         )
 
     def uplink(self) -> UplinkSettings:

@@ -1,9 +1,11 @@
 """The Aggregator's work between two waits: configuration, messages, time."""
 
 import logging
+from pathlib import Path
 from typing import Final
 
 from aggregator.pipeline import Pipeline, PipelineStatistics
+from aggregator.profile_file import LearnedProfile, load_profile
 from aggregator.settings import AggregatorSettings
 from roadside.contract.commands import ReportNowCommand
 from roadside.contract.status import State
@@ -57,6 +59,7 @@ class AggregatorWorker:
         self._status = status
         self._updates = UpdateGate(updates, clock, self._settle)
         self._clock = clock
+        self._profile_path = ""  # of the profile that the pipeline was taught
         self._reread_due_ms = clock.steady_ms()
         self._report_due_ms = clock.steady_ms() + REPORT_MS
         self._heard_echo_ms = clock.steady_ms()
@@ -127,7 +130,11 @@ class AggregatorWorker:
         """Apply the configuration as a whole; one that is at fault changes nothing. Returns whether it was read."""
         try:
             settings = load_settings(AggregatorSettings, self._configuration.read())
+            profile = self._profile(settings.incident_profile)
             self._pipeline.apply(settings)
+            if profile is not None:
+                self._pipeline.teach(profile)
+                self._profile_path = settings.incident_profile
         except SettingsError as error:
             faults = [str(fault) for fault in error.faults]
             _log.error("the configuration is at fault and was not applied", extra={"faults": faults})
@@ -140,6 +147,12 @@ class AggregatorWorker:
             logging.getLogger().setLevel(settings.log_level)
             _log.info("configuration applied", extra={"segments": len(settings.segments)})
         return True
+
+    def _profile(self, path: str) -> LearnedProfile | None:
+        """The profile file of the configuration, once; a file at fault makes the configuration one at fault."""
+        if not path or path == self._profile_path:
+            return None
+        return load_profile(Path(path))
 
     def _statistics(self) -> PipelineStatistics | None:
         """None while the disk does not tell."""

@@ -212,6 +212,9 @@ def test_aggregator_configuration_is_the_documented_one() -> None:
         "readingIntervalMs": 1000,
         "publishesPerSecond": 20,
         "dailyBudgetMegabytes": 0,
+        "incidentDetection": True,
+        "incidentSensitivity": 1.0,
+        "incidentProfile": "",
         "logLevel": "INFO",
         "segments": [],
     }

@@ -27,7 +27,7 @@ from tests.unit.roadside.core.builders import T0_MS, Row
 def _store(stored: dict[str, bytes], taken: snapshot.Snapshot) -> None:
     """As the gateway's store does: write what changed, delete the windows that died."""
     stored.update(taken.changed)
-    for name in [name for name in stored if name.startswith(snapshot.WINDOW_PREFIX) and name not in taken.windows]:
+    for name in [name for name in stored if name.startswith(snapshot.WINDOW_PREFIX) and name not in taken.live]:
         del stored[name]
 
 

@@ -1,4 +1,4 @@
-"""The state machine of a gateway: readings in, windows, corrections and congestion changes out.
+"""The state machine of a gateway: readings in; windows, corrections and what became of congestion and incidents out.
 
 It never sleeps, logs, reads a clock or opens a file. The shell feeds readings, calls `advance` with the time, stores
 what comes back together with a snapshot, and calls again when told.
@@ -15,7 +15,7 @@ Law: editions of one window carry revisions 0, 1, 2, ...; each contains all read
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,8 @@ from roadside.core.congestion import (
 from roadside.core.errors import ConfigurationError
 from roadside.core.event_time import EventClock
 from roadside.core.grid import WindowGrid
+from roadside.core.incidents import IncidentChange, IncidentDetector, IncidentRules
+from roadside.core.lanes import LaneTable
 from roadside.core.readings import Fault, IntColumn, ReadingBatch
 from roadside.core.registry import Registry
 from roadside.core.summary import SegmentSums, summarise
@@ -61,6 +63,7 @@ class AggregatorConfig:
     idle_grace_ms: int = 2_000
     max_empty_windows: int = 360
     congestion: CongestionRules = field(default_factory=CongestionRules)
+    incidents: IncidentRules = field(default_factory=IncidentRules)
 
     def __post_init__(self) -> None:
         for name in ("window_ms", "reading_interval_ms", "max_empty_windows"):
@@ -108,13 +111,14 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What `advance` found due: editions in the order of their windows, changes in the order of their occurrence."""
+    """What `advance` found due: editions in the order of their windows, the rest in the order of its occurrence."""
 
-    windows: tuple[ClosedWindow, ...]
-    changes: tuple[CongestionChange, ...]
+    windows: tuple[ClosedWindow, ...] = ()
+    changes: tuple[CongestionChange, ...] = ()
+    incidents: tuple[IncidentChange, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.windows or self.changes)
+        return bool(self.windows or self.changes or self.incidents)
 
 
 class Aggregator:
@@ -129,6 +133,8 @@ class Aggregator:
         self.counters = Counters()
         self.clock = EventClock(config.allowed_lateness_ms, config.idle_grace_ms, config.max_future_skew_ms)
         self.detector = CongestionDetector(registry, config.congestion)
+        self.incidents = IncidentDetector(registry, config.incidents)
+        self._lanes = LaneTable(registry)
         self.grids: dict[int, WindowGrid] = {}  # by start, open, closed and corrected
         self.next_start_ms: int | None = None  # first window not closed yet
         self.final_ms = 0  # windows that end by then are retired, whatever the correction age becomes
@@ -166,19 +172,22 @@ class Aggregator:
         """Close what is due and send the corrections that have waited long enough."""
         watermark_ms = self.clock.watermark_ms(steady_ms)
         if watermark_ms is None or self.next_start_ms is None:
-            return Output((), ())
+            return Output()
         windows: list[ClosedWindow] = []
         changes: list[CongestionChange] = []
+        incidents: list[IncidentChange] = []
         for start_ms in self._due(self.next_start_ms, watermark_ms):
             grid = self.grid(start_ms)
             sums = summarise(grid, self.registry, self.config.reading_interval_ms)
             changes += self.detector.update(sums, grid.end_ms, grid.window_ms)
+            if self.incidents.has_pairs:
+                incidents += self.incidents.update(sums, self._lanes.vehicles(grid), grid.end_ms, grid.window_ms)
             self.states[start_ms] = self.detector.state
             windows.append(self._edition(grid, sums))
             self.counters.windows += 1
         windows += self._corrections(watermark_ms, steady_ms)
         self._retire(watermark_ms)
-        return Output(tuple(windows), tuple(changes))
+        return Output(tuple(windows), tuple(changes), tuple(incidents))
 
     def wake_at_steady_ms(self) -> int | None:
         """When `advance` will next find something due if no reading comes; None if never."""
@@ -198,17 +207,13 @@ class Aggregator:
 
     def drain(self) -> Output:
         """Close every window that has readings and send every correction, whatever the time: nothing more will come."""
-        windows: list[ClosedWindow] = []
-        changes: list[CongestionChange] = []
         newest_ms = max((start for start, grid in self.grids.items() if grid.has_readings()), default=None)
-        if newest_ms is not None:
-            end_ms = newest_ms + self.config.window_ms
-            self.clock.observe(end_ms + self.config.allowed_lateness_ms, self.clock.latest_at_steady_ms)
-            due = self.advance(self.clock.latest_at_steady_ms)
-            windows += due.windows
-            changes += due.changes
-            windows += self._corrections(end_ms, None)
-        return Output(tuple(windows), tuple(changes))
+        if newest_ms is None:
+            return Output()
+        end_ms = newest_ms + self.config.window_ms
+        self.clock.observe(end_ms + self.config.allowed_lateness_ms, self.clock.latest_at_steady_ms)
+        due = self.advance(self.clock.latest_at_steady_ms)
+        return replace(due, windows=(*due.windows, *self._corrections(end_ms, None)))
 
     def end_ms(self) -> int | None:
         """First instant after every window begun so far; None before the first reading."""
@@ -237,6 +242,9 @@ class Aggregator:
         for mine, theirs in pairs:
             for name, memory in self.detector.arrays.items():
                 memory[mine] = predecessor.detector.arrays[name][theirs]
+            for name, memory in self.incidents.arrays.items():
+                memory[mine] = predecessor.incidents.arrays[name][theirs]
+            self.incidents.profile.inherit(mine, predecessor.incidents.profile, theirs)
 
     def reconfigure(self, config: AggregatorConfig) -> None:
         """Adopt other times and thresholds.
@@ -251,6 +259,7 @@ class Aggregator:
                 raise ConfigurationError(name, getattr(config, name), f"must stay {getattr(self.config, name)}")
         self.config = config
         self.detector.rules = config.congestion
+        self.incidents.rules = config.incidents
         self.clock.allowed_lateness_ms = config.allowed_lateness_ms
         self.clock.idle_grace_ms = config.idle_grace_ms
         self.clock.max_future_skew_ms = config.max_future_skew_ms
@@ -306,6 +315,7 @@ class Aggregator:
             if ahead_ms > self.config.max_empty_windows * window_ms:
                 self.counters.windows_skipped += ahead_ms // window_ms
                 self.detector.skip(ahead_ms)
+                self.incidents.skip(ahead_ms)
                 next_start_ms += ahead_ms
                 self.next_start_ms = next_start_ms
             else:

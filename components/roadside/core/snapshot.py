@@ -1,8 +1,8 @@
 """The aggregator's state as named pieces of bytes, and back.
 
-A snapshot names only what changed since the one before: the head (clock, counters, congestion memory) and the windows
-that took readings or were sent. Whoever stores the pieces in one transaction with the messages that came of them can
-be killed at any instant.
+A snapshot names only what changed since the one before: the head (clock, counters, the detectors' memory), the windows
+that took readings or were sent, and the profile where it has learned something. Whoever stores the pieces in one
+transaction with the messages that came of them can be killed at any instant.
 """
 
 import json
@@ -22,6 +22,7 @@ from roadside.core.registry import Registry
 
 LAYOUT: Final = 1
 HEAD: Final = "head"
+PROFILE: Final = "profile"
 WINDOW_PREFIX: Final = "window/"
 
 _GRID_ARRAYS = ("offset_ms", "vehicle_count", "speed_dkmh", "occupancy_permille", "duplicates", "late", "rejected")
@@ -32,17 +33,40 @@ class Snapshot:
     """Pieces to store, and names of stored pieces to delete."""
 
     changed: Mapping[str, bytes]
-    windows: frozenset[str]  # names of all windows that live; any other stored window is to go
+    live: frozenset[str]  # names of all pieces that live; any other stored piece is to go
 
 
 def take(aggregator: Aggregator) -> Snapshot:
     """What changed since the last call; marks it as unchanged."""
-    pieces = {HEAD: _pack(_head(aggregator), aggregator.detector.arrays)}
+    profile = aggregator.incidents.profile
+    pieces = {HEAD: _pack(_head(aggregator), {name: memory[key] for name, memory, key in _memories(aggregator)})}
+    if profile.changed:
+        pieces[PROFILE] = _pack({}, {"days": profile.days, "today": profile.today})
+        profile.changed = False
     for start_ms, grid in aggregator.grids.items():
         if grid.changed:
             pieces[f"{WINDOW_PREFIX}{start_ms}"] = _pack_grid(grid, aggregator.states.get(start_ms))
             grid.changed = False
-    return Snapshot(pieces, frozenset(f"{WINDOW_PREFIX}{start_ms}" for start_ms in aggregator.grids))
+    return Snapshot(
+        pieces, frozenset([HEAD, PROFILE, *(f"{WINDOW_PREFIX}{start_ms}" for start_ms in aggregator.grids)])
+    )
+
+
+def undo(aggregator: Aggregator) -> None:
+    """The pieces of the last `take` were not stored after all: they have changed still."""
+    aggregator.incidents.profile.changed = True
+    for grid in aggregator.grids.values():
+        grid.changed = True
+
+
+def _memories(aggregator: Aggregator) -> list[tuple[str, dict[str, Any], str]]:
+    """Every array of the detectors: its name in the head, and the dictionary and key that hold it."""
+    incidents = aggregator.incidents
+    return [
+        *((name, aggregator.detector.arrays, name) for name in aggregator.detector.arrays),
+        *((f"incidents/{name}", incidents.arrays, name) for name in incidents.arrays),
+        *((f"profile/{name}", incidents.profile.running, name) for name in incidents.profile.running),
+    ]
 
 
 def restore(
@@ -67,6 +91,9 @@ def restore(
         head, arrays = _unpack(pieces[HEAD])
         _must_match(head, _identity(aggregator))
         _restore_head(aggregator, head, arrays)
+        if PROFILE in pieces:
+            _, learned = _unpack(pieces[PROFILE])
+            aggregator.incidents.profile.restore(learned["days"], learned["today"])
         for name, piece in pieces.items():
             if name.startswith(WINDOW_PREFIX):
                 _restore_grid(aggregator, piece)
@@ -122,8 +149,9 @@ def _restore_head(aggregator: Aggregator, head: Mapping[str, Any], arrays: Mappi
     aggregator.clock.trusted_at_steady_ms = head.get("trusted_at_steady_ms", 0)  # 0.1.0 did not tell
     rejected = {Fault(int(fault)): count for fault, count in head["rejected"].items()}
     aggregator.counters = Counters(rejected=rejected, **head["counters"])
-    for name in aggregator.detector.arrays:
-        aggregator.detector.arrays[name] = arrays[name]
+    for name, memory, key in _memories(aggregator):
+        if name in arrays or memory is aggregator.detector.arrays:  # 0.1 told of no incidents: they begin anew
+            memory[key] = arrays[name]
 
 
 def _pack_grid(grid: WindowGrid, state: npt.NDArray[np.int64] | None) -> bytes:

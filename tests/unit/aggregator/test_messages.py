@@ -1,14 +1,18 @@
 """The core's windows in the contract's words, against the readings added up one by one."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aggregator.messages import segment_summaries
+from aggregator.messages import incident_event, segment_summaries
 from roadside.contract import sketch_bins
 from roadside.contract.codec import decode_window, encode_window
+from roadside.contract.events import decode_event, encode_event
 from roadside.contract.summary import WindowSummary
 from roadside.core.aggregator import Aggregator
+from roadside.core.incidents import IncidentChange
 from roadside.core.readings import NONE, ReadingBatch, batch_from_integers
 from roadside.core.registry import Registry
 from tests.unit.aggregator.bench import START_MS, settings
@@ -82,3 +86,27 @@ def test_a_window_says_what_its_readings_add_up_to(
         assert summary.readings_duplicate == sum(row[0] in SENSORS_OF[summary.number] for row in kept[:repeated])
     window = WindowSummary("gw-1", 1, 1, closed.start_ms, closed.window_ms, summaries, reading_interval_ms=interval_ms)
     assert decode_window(encode_window(window)) == window
+
+
+def test_an_incident_is_told_with_both_stations_of_its_pair() -> None:
+    registry = settings("added").registry()
+    assert isinstance(registry, Registry)
+    change = IncidentChange(
+        segment=0,
+        downstream=1,
+        detected=True,
+        occurred_ms=START_MS,
+        started_ms=START_MS,
+        speed_kmh=23.449,
+        downstream_speed_kmh=float("nan"),
+        occupancy=0.3456,
+        score=1.2345,
+    )
+    event = incident_event(change, registry, "gw-1", 7, 8)
+    assert decode_event(encode_event(event)) == event
+    first, second = registry.segments[:2]
+    assert (event.kind, event.segment_id, event.segment_number) == ("IncidentDetected", first.segment_id, first.number)
+    assert event.downstream_segment_number == second.number
+    assert (event.average_speed_kmh, event.downstream_speed_kmh, event.occupancy) == (23.4, None, 0.346)
+    assert event.score == 1.23
+    assert incident_event(replace(change, detected=False), registry, "gw-1", 7, 9).kind == "IncidentCleared"

@@ -35,7 +35,7 @@ def as_floats(value: Any) -> Any:
         return {key: as_floats(item) for key, item in value.items()}
     if isinstance(value, list):
         return [as_floats(item) for item in value]
-    return float(value) if isinstance(value, int) else value
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 @pytest.mark.parametrize("nucleus", [dict, as_strings, as_floats])

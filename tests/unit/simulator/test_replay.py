@@ -19,6 +19,7 @@ from simulator.recording import iso as recorded_iso
 from simulator.replay import replay
 from tests.unit.simulator.recordings import (
     READING_HEADER,
+    SENSOR_HEADER,
     SENSOR_IDS,
     SENSORS,
     START_MS,
@@ -26,6 +27,7 @@ from tests.unit.simulator.recordings import (
     iso,
     random_rows,
     read_csv,
+    write_csv,
     write_recording,
 )
 
@@ -222,6 +224,30 @@ def test_events_are_those_of_the_oracle_with_start_end_and_detection(tmp_path: P
 
 def test_event_that_has_not_ended_has_no_end(replayed: Replayed) -> None:
     assert [event["end"] for event in replayed.events if event["segment_id"] == "E00"] == [""]
+
+
+def test_incident_is_a_row_of_its_own_with_the_station_where_the_queue_is_seen(tmp_path: Path) -> None:
+    begin, end = 120, 180  # of 240 steps, E00 queues behind something
+    rows = []
+    for step, (sensor, edge, *_) in ((step, row) for step in range(240) for row in SENSORS):
+        queues = edge == "E00" and begin <= step < end
+        speed, occupancy = ("15", "45") if queues else ("95", "6")
+        rows.append([sensor, iso(START_MS + 10_000 * step), "3", speed, speed, occupancy])
+    write_recording(tmp_path, [])
+    sensors = [[*row, {"E00": "0", "E01": "1"}.get(row[1], "-1")] for row in SENSORS]
+    write_csv(tmp_path / "sensors.csv", [*SENSOR_HEADER, "order"], sensors)
+    write_csv(tmp_path / "readings_10s.csv", READING_HEADER, rows)
+    out = tmp_path / "out"
+    replay(
+        Recording(tmp_path, 100.0), out, window_s=10, allowed_lateness_ms=2000, profile=None, progress=lambda _: None
+    )
+    by_type = {row["type"]: row for row in read_csv(out / "events.csv")}
+    assert set(by_type) == {"congestion", "incident"}
+    incident = by_type["incident"]
+    assert incident["segment_id"] == "E00"
+    assert iso(START_MS + 10_000 * begin) < incident["detected_at"] == incident["start"]
+    assert incident["detected_at"] <= iso(START_MS + 10_000 * begin + 120_000)
+    assert iso(START_MS + 10_000 * end) < incident["end"] <= iso(START_MS + 10_000 * end + 300_000)
 
 
 def disordered(rows: list[Cells], lateness_s: float, seed: int = 5) -> list[Cells]:

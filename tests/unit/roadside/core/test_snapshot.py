@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from roadside.core import snapshot
 from roadside.core.aggregator import Aggregator, AggregatorConfig
+from roadside.core.contrast_profile import BINS
 from roadside.core.errors import SnapshotError
 from tests.unit.roadside.core.builders import T0_MS, Row, batch_of, registry_of
 
@@ -21,12 +23,38 @@ def fed(*rows: Row) -> Aggregator:
 
 def test_only_the_head_and_changed_windows_are_written() -> None:
     core = fed(Row(0, T0_MS), Row(0, T0_MS + 10_000))
-    assert set(snapshot.take(core).changed) == {snapshot.HEAD, FIRST, SECOND}
+    assert set(snapshot.take(core).changed) == {snapshot.HEAD, snapshot.PROFILE, FIRST, SECOND}
     assert set(snapshot.take(core).changed) == {snapshot.HEAD}
     core.feed(batch_of([Row(1, T0_MS + 10_000)]), T0_MS + 20_000, 0)
     taken = snapshot.take(core)
     assert set(taken.changed) == {snapshot.HEAD, SECOND}
-    assert taken.windows == {FIRST, SECOND}
+    assert taken.live == {snapshot.HEAD, snapshot.PROFILE, FIRST, SECOND}
+
+
+def test_the_profile_is_written_only_once_it_has_learned_something_or_was_not_stored() -> None:
+    core = fed(Row(0, T0_MS))
+    assert snapshot.PROFILE in snapshot.take(core).changed
+    assert snapshot.PROFILE not in snapshot.take(core).changed
+    core.incidents.profile.teach(0, np.full((1, BINS), 20, dtype=np.int8))
+    stored = snapshot.take(core).changed
+    restored = snapshot.restore(stored, registry_of(2), CONFIG, 0)
+    assert restored.incidents.profile.is_learned(0)
+    assert snapshot.PROFILE not in snapshot.take(restored).changed
+    snapshot.undo(core)
+    assert set(snapshot.take(core).changed) == {snapshot.HEAD, snapshot.PROFILE, FIRST}
+
+
+def test_a_snapshot_that_knows_no_incidents_is_taken_up_and_they_begin_anew() -> None:
+    core = fed(Row(0, T0_MS), Row(0, T0_MS + 10_000))
+    stored = dict(snapshot.take(core).changed)
+    head, arrays = snapshot._unpack(stored[snapshot.HEAD])
+    old = {name: array for name, array in arrays.items() if "/" not in name}
+    assert len(old) < len(arrays)
+    stored[snapshot.HEAD] = snapshot._pack(head, old)
+    del stored[snapshot.PROFILE]
+    restored = snapshot.restore(stored, registry_of(2), CONFIG, 0)
+    assert restored.next_start_ms == core.next_start_ms
+    assert not restored.incidents.profile.is_learned(0)
 
 
 def test_a_refused_reading_alone_changes_its_window() -> None:
@@ -42,7 +70,7 @@ def test_a_refused_reading_alone_changes_its_window() -> None:
 def test_a_retired_window_is_no_longer_named() -> None:
     core = fed(Row(0, T0_MS))
     core.advance(10**9)
-    assert FIRST not in snapshot.take(core).windows
+    assert FIRST not in snapshot.take(core).live
 
 
 @pytest.mark.parametrize(
