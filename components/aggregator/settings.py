@@ -23,7 +23,25 @@ Milliseconds = Annotated[int, Meta(ge=0, le=3_600_000)]
 
 
 class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """The whole configuration. Defaults stand in the recipe as well; a test holds the two together."""
+    """The whole configuration. Defaults stand in the recipe as well; a test holds the two together.
+
+    Parameters
+    ----------
+    window_seconds : length of a window; divides an hour and holds at most 3,600 reading intervals
+    reading_interval_ms : time between two readings of a sensor
+    allowed_lateness_ms : how long a window waits for readings after its end
+    correction_seconds : how long a closed window takes late readings, as corrections
+    max_future_skew_ms : how far ahead of the clock a timestamp is believed
+    publishes_per_second : most messages a second, resends included
+    daily_budget_megabytes : most megabytes, payload and topic, handed to the bus on a UTC day; 0 sets no limit;
+        25 segments and windows of 10 s need 8 to 9
+    incident_detection : whether pairs of neighbouring freeway segments are judged
+    incident_sensitivity : twice as sensitive needs half the evidence: earlier alerts, and more false ones
+    incident_profile : file on the gateway with a learned profile to begin with (`python -m simulator learn`), read
+        once; segments that have learned by themselves keep what they know
+    log_level : least severe lines that are logged
+    segments : the segments of this gateway, at most 100; without any every reading is refused
+    """
 
     window_seconds: WindowSeconds = 10
     reading_interval_ms: Annotated[int, Meta(ge=100, le=600_000)] = 1000

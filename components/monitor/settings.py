@@ -23,6 +23,7 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     silent_after_intervals : a component is silent once that many statuses, of 10 s, have not come
     expected : components that are to be there, heard or not; others are watched from their first status on
     restart_silent : have the nucleus restart a component that is silent or missing
+    log_level : least severe lines that are logged
     """
 
     heartbeat_seconds: Annotated[int, Meta(ge=10, le=3600)] = 60

@@ -29,7 +29,14 @@ FilePath = Annotated[str, Meta(min_length=2, max_length=4096, pattern=r"^/")]
 
 
 class FieldSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Where a record has its values; None leaves it as the preset has it, "" is nowhere."""
+    """Where a record has its values; a key that is absent leaves it as the preset has it, "" is nowhere.
+
+    Parameters
+    ----------
+    sensor_id, lane, timestamp, vehicle_count, speed, occupancy : path of the value in a record: keys with dots between,
+        alternatives with bars; a lane is appended to the sensor's id
+    records : path of the list of records in a message
+    """
 
     sensor_id: FieldPath | None = None
     lane: FieldPath | None = None
@@ -41,7 +48,16 @@ class FieldSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class MappingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """A vendor's mapping: a preset, and what differs from it."""
+    """A vendor's mapping: a preset, and what differs from it.
+
+    Parameters
+    ----------
+    name : what adapters call it by; unique, and no preset's
+    preset : where it starts from
+    fields : where a record has its values
+    occupancy_unit, speed_unit, timestamp_unit : unit of the record's value, where it is not the preset's
+    time_zone : IANA zone of local times, such as `Europe/Berlin`
+    """
 
     name: Name
     preset: Literal["roadside", "pems", "pemsArchive", "ngsiLd"] = "roadside"
@@ -64,21 +80,41 @@ class MappingSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class AdapterSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """What every adapter has: its name, which is also its frames' topic, and its mapping, a preset's or one's own."""
+    """What every adapter has.
+
+    Parameters
+    ----------
+    name : unique; the last level of its frames' topic
+    mapping : a preset, or one of `mappings`
+    """
 
     name: Name
     mapping: Name = "roadside"
 
 
 class UdpSettings(AdapterSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Datagrams with a record, a list of records, or lines of them."""
+    """Datagrams with a record, a list of records, or lines of them.
+
+    Parameters
+    ----------
+    port : where it listens; 0 is any that is free, which the log tells
+    host : address to listen on; only one of the sensors' own network
+    """
 
     port: ServerPort
     host: Host = "127.0.0.1"
 
 
 class TcpSettings(AdapterSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Connections that carry a record, or a list of records, a line."""
+    """Connections that carry a record, or a list of records, a line.
+
+    Parameters
+    ----------
+    port : where it listens; 0 is any that is free, which the log tells
+    host : address to listen on; only one of the sensors' own network
+    max_connections : what is over that is turned away
+    idle_seconds : a connection without a whole line for that long is ended
+    """
 
     port: ServerPort
     host: Host = "127.0.0.1"
@@ -87,7 +123,16 @@ class TcpSettings(AdapterSettings, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 class HttpSettings(AdapterSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """POST with a record, a list of records, an envelope, or lines of them as the body."""
+    """POST with a record, a list of records, an envelope, or lines of them as the body.
+
+    Parameters
+    ----------
+    port : where it listens; 0 is any that is free, which the log tells
+    host : address to listen on; only one of the sensors' own network
+    path : path of the requests
+    max_connections : what is over that is turned away
+    idle_seconds : a connection without a whole request for that long is ended
+    """
 
     port: ServerPort
     host: Host = "127.0.0.1"
@@ -97,7 +142,16 @@ class HttpSettings(AdapterSettings, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class FileSettings(AdapterSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Lines of a file: followed as it grows and is rotated, or replayed once from its start to its end."""
+    """Lines of a file: followed as it grows and is rotated, or replayed once from its start to its end.
+
+    Parameters
+    ----------
+    path : absolute; the component's user must be allowed to read it
+    mode : `tail` follows the file, `replay` reads it once each time the component starts or the adapter changes
+    start : where `tail` begins with a file that it does not know
+    poll_ms : how often `tail` looks for more
+    lines_per_second : speed of `replay`; 0 is as fast as the queue takes them
+    """
 
     path: FilePath
     mode: Literal["tail", "replay"] = "tail"
@@ -107,7 +161,13 @@ class FileSettings(AdapterSettings, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """PEM files: the authority that signed the broker's certificate, and for mutual TLS our certificate and its key."""
+    """PEM files that prove the broker to us and, for mutual TLS, us to the broker.
+
+    Parameters
+    ----------
+    ca_file : the authority that signed the broker's certificate
+    certificate_file, key_file : our certificate and its key; both or neither
+    """
 
     ca_file: FilePath
     certificate_file: FilePath | None = None
@@ -119,7 +179,18 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class MqttSettings(AdapterSettings, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """Topics of a broker on the site, MQTT 3.1.1."""
+    """Topics of a broker on the site, MQTT 3.1.1.
+
+    Parameters
+    ----------
+    topics : filters to subscribe to
+    host, port : the broker's address
+    client_id : empty is `roadside-` and the adapter's name
+    qos : of the subscriptions
+    sensor_id_level : level of the topic, from 1, that names the sensor where the record does not
+    keep_alive_seconds : time after which a silent connection is probed
+    tls : absent is a plain connection
+    """
 
     topics: Annotated[list[Annotated[str, Meta(min_length=1, max_length=256)]], Meta(min_length=1, max_length=8)]
     host: Host = "127.0.0.1"
@@ -132,7 +203,21 @@ class MqttSettings(AdapterSettings, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class IngestSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """The whole configuration. Defaults stand in the recipe as well; a test holds the two together."""
+    """The whole configuration. Defaults stand in the recipe as well; a test holds the two together.
+
+    Parameters
+    ----------
+    beat_ms : longest wait for a frame that is not full
+    frame_readings : readings of a full frame; 480 are 6,876 bytes, and nucleus lite ends the connection over a message
+        of more than 7,299
+    queue_readings : readings that may wait in all
+    max_message_bytes : longest datagram, line, body or MQTT message
+    log_level : least severe lines that are logged
+    sensors : city-wide number by sensor id, for vendors' names or instead of `segments`
+    segments : the Aggregator's list; only `sensors` and `firstSensorNumber` are used
+    mappings : mappings of one's own
+    udp, tcp, http, files, mqtt : adapters of the kind
+    """
 
     beat_ms: Annotated[int, Meta(ge=20, le=5000)] = 250
     frame_readings: Annotated[int, Meta(ge=1, le=MAX_FRAME_READINGS)] = MAX_FRAME_READINGS

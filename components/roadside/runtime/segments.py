@@ -15,8 +15,17 @@ class SegmentSettings(
 ):
     """One segment and its sensors, which carry consecutive city-wide numbers.
 
-    `downstream` is the number of the next segment in driving direction; where there is none it is left out, since
-    nuclei do not keep a null.
+    Parameters
+    ----------
+    id : name of the segment, unique in the city
+    number : number of the segment, unique in the city; it is what travels
+    road_class : decides the rules of congestion, incidents and sensor health
+    free_flow_kmh : speed of free traffic, against which congestion is measured
+    lanes : all lanes of the segment, with a sensor or not
+    first_sensor_number : city-wide number of the first of `sensors`; the others follow it
+    sensors : ids of the sensors as they stand in readings
+    downstream : number of the next segment in driving direction on the same road, on this gateway or not; left out
+        where there is none, since nuclei do not keep a null
     """
 
     id: Annotated[str, Meta(min_length=1, max_length=128)]
