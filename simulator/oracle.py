@@ -19,12 +19,12 @@ NO_SPEED: Final = -1
 
 # docs/numerics.md, "Congestion".
 ENTER_SPEED_RATIO: Final = 0.58
-LEAVE_SPEED_RATIO: Final = 0.63
+LEAVE_SPEED_RATIO: Final = 0.61
 JAM_SPEED_RATIO: Final = 0.25
 BESIDE_JAM_RATIO: Final = 0.15
 DENSE_OCCUPANCY: Final = 0.25
-EXIT_FLOW_RATIO: Final = 0.95
-MEMORY_S: Final = 35.0
+EXIT_FLOW_RATIO: Final = 0.97
+MEMORY_S: Final = 40.0
 FLOW_MEMORY_S: Final = 3600.0
 CONFIRM_S: Final = 20
 CLEAR_S: Final = 30

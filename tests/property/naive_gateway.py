@@ -29,14 +29,14 @@ class NaiveRules:
     """Congestion thresholds under the names of docs/numerics.md."""
 
     enter_speed_ratio: float = 0.58
-    leave_speed_ratio: float = 0.63
+    leave_speed_ratio: float = 0.61
     jam_speed_ratio: float = 0.25
     beside_jam_ratio: float = 0.15
     dense_occupancy: float = 0.25
-    exit_flow_ratio: float = 0.95
+    exit_flow_ratio: float = 0.97
     enter_occupancy: float = 0.30
     leave_occupancy: float = 0.22
-    speed_memory_ms: int = 35_000
+    speed_memory_ms: int = 40_000
     occupancy_memory_ms: int = 120_000
     flow_memory_ms: int = 3_600_000
     occupancy_warmup_ms: int = 120_000

@@ -159,8 +159,8 @@ def alerts_of(*kinds: str) -> list[AlertTruth]:
 def test_alert_starts_after_two_slow_windows_and_not_after_one() -> None:
     assert alerts_of(SLOW, SLOW, SLOW) == [AlertTruth(0, True, 20_000)]
     assert alerts_of(SLOW, FREE, FREE) == []
-    # The free one has ten times the vehicles: 10,000 at 100 km/h fading by e^-(10/35) and 1,000 at 20 are 68.0 km/h, so
-    # still free; another 1,000 at 20 bring it to 51.
+    # The free one has ten times the vehicles: 10,000 at 100 km/h fading by e^-(10/40) and 1,000 at 20 are 68.7 km/h, so
+    # still free; another 1,000 at 20 bring it to 52.
     assert alerts_of(FREE, SLOW, SLOW) == []
     assert alerts_of(FREE, SLOW, SLOW, SLOW) == [AlertTruth(0, True, 40_000)]
 
@@ -206,7 +206,7 @@ def test_beside_a_jam_less_slowness_is_congestion() -> None:
 def test_between_two_queues_less_slowness_is_congestion() -> None:
     assert starts_on_a_road((QUEUE, RATHER_SLOWLY, QUEUE)) == [0, 1, 2]
     assert starts_on_a_road((QUEUE, RATHER_SLOWLY, (10, 950, 300))) == [0, 1, 2]
-    assert starts_on_a_road((QUEUE, (10, 740, 90), QUEUE)) == [0, 2]
+    assert starts_on_a_road((QUEUE, (10, 735, 90), QUEUE)) == [0, 2]
 
 
 def test_covered_sensors_are_congestion_at_any_speed() -> None:
@@ -215,9 +215,9 @@ def test_covered_sensors_are_congestion_at_any_speed() -> None:
 
 
 def test_queue_before_an_exit_whose_lane_has_no_sensor_is_also_in_its_segment() -> None:
-    leaving = ((20, 400, 200), (19, 950, 60), FREELY)
+    leaving = ((40, 400, 200), (39, 950, 60), FREELY)
     assert starts_on_a_road(((20, 400, 200), (18, 950, 60), FREELY), unseen_lane=True) == [0, 1]
-    assert starts_on_a_road(leaving, unseen_lane=True) == [0]  # 19 of 20 are no exit yet
+    assert starts_on_a_road(leaving, unseen_lane=True) == [0]  # 39 of 40 are no exit
     assert starts_on_a_road(((20, 400, 200), (18, 950, 60), FREELY)) == [0]
     assert starts_on_a_road((FREELY, (9, 950, 60), FREELY), unseen_lane=True) == []
 
@@ -228,8 +228,8 @@ def test_state_has_a_band_in_which_it_stays_as_it_was() -> None:
         oracle = make_oracle()
         note(oracle, [(0, 1000 * second, 1, speed, 0) for second in range(30)])
         assert oracle.alerts() == expected
-    # 61 km/h is no congestion of its own, but no end of one either; 64 is.
-    for speed, clears in [(610, 0), (640, 1)]:
+    # 60 km/h is no congestion of its own, but no end of one either; 62 is.
+    for speed, clears in [(600, 0), (620, 1)]:
         oracle = make_oracle()
         note(oracle, [(0, 1000 * s, 1, 575, 0) for s in range(20)])
         note(oracle, [(0, 1000 * s, 1000, speed, 0) for s in range(20, 90)])

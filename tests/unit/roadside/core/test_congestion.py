@@ -192,7 +192,7 @@ def test_a_freeway_covered_for_more_than_a_quarter_of_the_time_is_congested_at_a
 
 
 def test_occupancy_on_a_freeway_is_smoothed_like_speed_and_on_a_street_over_signal_cycles() -> None:
-    for road_class, remembered in ((RoadClass.FREEWAY, math.exp(-60 / 35)), (RoadClass.RAMP, math.exp(-60 / 120))):
+    for road_class, remembered in ((RoadClass.FREEWAY, math.exp(-60 / 40)), (RoadClass.RAMP, math.exp(-60 / 120))):
         detector = detector_of(road_class)
         detector.update(sums_of(10, 95, 1.0), 10_000, 10_000)
         run(detector, sums_of(10, 95, 0.0), 10, 70)
@@ -224,9 +224,9 @@ def test_beside_a_jam_less_slowness_is_congestion() -> None:
 def test_beside_a_jam_the_state_also_ends_at_a_higher_speed() -> None:
     detector = CongestionDetector(registry_of(2, 2, in_a_row=True), CongestionRules())
     run(detector, side_by_side(JAM, RATHER_SLOW), 0, 60)
-    run(detector, side_by_side(JAM, sums_of(10, 77, 0.09)), 60, 600)
+    run(detector, side_by_side(JAM, sums_of(10, 75, 0.09)), 60, 600)
     assert detector.state.tolist() == [CONGESTED, CONGESTED]
-    run(detector, side_by_side(JAM, sums_of(10, 79, 0.09)), 600, 900)
+    run(detector, side_by_side(JAM, sums_of(10, 77, 0.09)), 600, 900)
     assert detector.state.tolist() == [CONGESTED, FREE]
 
 
