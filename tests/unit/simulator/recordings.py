@@ -1,4 +1,4 @@
-"""Recordings written by tests: two freeway stations of three lanes and a street of one, a few minutes long."""
+"""Recordings written by tests: two freeway stations of three lanes in a row and a street of one, a few minutes long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-SENSOR_HEADER = ["sensor_id", "edge_id", "lane", "road_class", "road", "speed_limit_kmh"]
+SENSOR_HEADER = ["sensor_id", "edge_id", "lane", "road_class", "road", "speed_limit_kmh", "order"]
 READING_HEADER = [
     "sensor_id",
     "timestamp",
@@ -19,8 +19,8 @@ READING_HEADER = [
     "occupancy_pct",
 ]
 SENSORS = [
-    *([f"{edge}_{lane}", edge, str(lane), "freeway", "EB", "104.6"] for edge in ("E00", "E01") for lane in range(3)),
-    ["S0_0", "S0", "0", "arterial", "row1E", "50.0"],
+    *([f"E0{i}_{lane}", f"E0{i}", str(lane), "freeway", "EB", "104.6", str(i)] for i in range(2) for lane in range(3)),
+    ["S0_0", "S0", "0", "arterial", "row1E", "50.0", "0"],
 ]
 SENSOR_IDS = [row[0] for row in SENSORS]
 START_MS = 1_715_664_600_000  # 2024-05-14T05:30:00Z

@@ -94,7 +94,7 @@ def test_segments_line_up_along_their_road_by_order_whatever_their_place_in_the_
         ("T", "WB", ""),
     ]
     rows = [[f"{edge}_0", edge, "0", "freeway", road, "104.6", order] for edge, road, order in places]
-    write_csv(tmp_path / "sensors.csv", [*SENSOR_HEADER, "order"], rows)
+    write_csv(tmp_path / "sensors.csv", SENSOR_HEADER, rows)
     told = {s.id: (s.number, s.downstream) for g in Recording(tmp_path, 95.0).gateways for s in g.segments}
     assert told == {"A": (1, 0), "B": (0, 2), "C": (2, None), "R": (3, None), "S": (4, None), "T": (5, None)}
 
@@ -117,7 +117,7 @@ def test_lane_that_is_no_number_from_0_is_named(tmp_path: Path, lane: str) -> No
 
 def test_order_that_is_no_number_is_named(tmp_path: Path) -> None:
     write_recording(tmp_path, [ROW])
-    write_csv(tmp_path / "sensors.csv", [*SENSOR_HEADER, "order"], [[*row, "third"] for row in SENSORS])
+    write_csv(tmp_path / "sensors.csv", SENSOR_HEADER, [[*row[:-1], "third"] for row in SENSORS])
     with pytest.raises(RecordingError, match=r"sensors\.csv: order = 'third' of E00"):
         Recording(tmp_path, 95.0)
 

@@ -186,7 +186,7 @@ def test_states_are_one_row_a_window_with_the_windows_speed(replayed: Replayed) 
 
 def oracle_alerts(rows: Iterable[Cells]) -> list[tuple[int, bool, int]]:
     oracle = Oracle(
-        [SegmentFacts(0, True, 100.0), SegmentFacts(1, True, 100.0), SegmentFacts(2, False, 50.0)],
+        [SegmentFacts(0, True, 100.0, downstream=1), SegmentFacts(1, True, 100.0), SegmentFacts(2, False, 50.0)],
         np.array([0, 0, 0, 1, 1, 1, 2]),
         10_000,
         10_000,
@@ -220,6 +220,20 @@ def test_events_are_those_of_the_oracle_with_start_end_and_detection(tmp_path: P
     assert [(e["type"], e["segment_id"], e["start"], e["end"], e["detected_at"]) for e in on_freeways] == [
         ("congestion", f"E0{segment}", iso(at), iso(ends[segment]), iso(at)) for segment, at in starts
     ]
+
+
+def test_neighbours_are_those_along_the_road_and_cutting_the_day_short_changes_no_state_before(tmp_path: Path) -> None:
+    rows = []
+    for row in random_rows(INTERVALS):
+        kmh = {"E00": "70", "E01": "15"}.get(row[0][:3], "50")
+        rows.append([*row[:3], kmh, kmh, "9.0"] if row[2] != "0" else [*row[:5], "9.0"])
+    whole = Replayed(tmp_path / "whole", rows)
+    of = {name: [row["state"] for row in whole.states if row["segment_id"] == name] for name in ("E00", "E01")}
+    assert set(of["E01"][1:]) == {"congested"}
+    assert set(of["E00"][1:]) == {"congested"}  # at 70 km/h only beside the jam
+    cut = Replayed(tmp_path / "cut", rows[: 7 * 30])
+    assert cut.states == whole.states[: len(cut.states)]
+    assert len(cut.states) == 3 * 30
 
 
 def test_event_that_has_not_ended_has_no_end(replayed: Replayed) -> None:
