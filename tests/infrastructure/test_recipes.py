@@ -3,12 +3,15 @@
 The classic nucleus forgives much that nucleus lite does not, and neither says so before a device deploys.
 """
 
+import ast
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -17,7 +20,12 @@ from packaging.version import Version
 
 import roadside
 from components import build
+from components.reference import MODELS
 from roadside.contract import topics
+from roadside.runtime.settings import ACCESS_CONTROL, load_settings
+from simulator.local_nucleus.configuration import integers_as_floats
+from simulator.local_nucleus.profiles import PROFILES, Profile
+from simulator.local_nucleus.recipe import read_recipe
 
 ROOT = build.ROOT
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
@@ -158,34 +166,53 @@ def test_local_resources_have_only_the_wildcard_that_matches(path: Path) -> None
         assert len(resource.encode()) <= topics.MAX_TOPIC_BYTES
 
 
-def test_aggregator_may_use_its_topics_of_the_contract_and_no_other() -> None:
-    assert granted(recipe_of("aggregator")) == {
+def cloud(topic: str) -> str:
+    """A topic of the gateway THING as a recipe writes it."""
+    return topics.recipe_resource(topic)
+
+
+def status(component: str) -> str:
+    return topics.status(f"city.roadside.{component}")
+
+
+# What the code of each component asks the nucleus for: no less, or it is refused, and no more.
+GRANTED = {
+    "aggregator": {
         ("SubscribeToTopic", topics.READINGS_RESOURCE),
         ("SubscribeToTopic", topics.FRAMES_RESOURCE),
-        ("SubscribeToTopic", topics.status("city.roadside.Aggregator")),
-        ("PublishToTopic", topics.status("city.roadside.Aggregator")),
-        ("PublishToIoTCore", topics.recipe_resource(topics.uplink("windows", "THING"))),
-        ("PublishToIoTCore", topics.recipe_resource(topics.uplink("events", "THING"))),
-        ("SubscribeToIoTCore", topics.recipe_resource(topics.acks("THING"))),
-        ("SubscribeToIoTCore", topics.recipe_resource(topics.commands("THING"))),
-    }
-
-
-def test_sensor_ingest_may_publish_frames_and_its_status_and_nothing_else() -> None:
-    assert granted(recipe_of("sensor_ingest")) == {
+        ("SubscribeToTopic", status("Aggregator")),
+        ("PublishToTopic", status("Aggregator")),
+        ("PublishToIoTCore", cloud(topics.uplink("windows", "THING"))),
+        ("PublishToIoTCore", cloud(topics.uplink("events", "THING"))),
+        ("SubscribeToIoTCore", cloud(topics.acks("THING"))),
+        ("SubscribeToIoTCore", cloud(topics.commands("THING"))),
+    },
+    "sensor_ingest": {
         ("PublishToTopic", topics.FRAMES_RESOURCE),
-        ("PublishToTopic", topics.status("city.roadside.SensorIngest")),
-    }
-
-
-def test_monitor_may_hear_every_status_tell_its_own_and_the_heartbeat_and_restart_the_suites_other_components() -> None:
-    others = {build.load(folder).name for folder in PACKAGED} - {"city.roadside.Monitor"}
-    assert granted(recipe_of("monitor")) == {
+        ("PublishToTopic", status("SensorIngest")),
+    },
+    "monitor": {
         ("SubscribeToTopic", topics.STATUS_RESOURCE),
-        ("PublishToTopic", topics.status("city.roadside.Monitor")),
-        ("PublishToIoTCore", topics.recipe_resource(topics.uplink("heartbeat", "THING"))),
-        *(("RestartComponent", name) for name in others),
-    }
+        ("PublishToTopic", status("Monitor")),
+        ("PublishToIoTCore", cloud(topics.uplink("heartbeat", "THING"))),
+        *(("RestartComponent", build.load(folder).name) for folder in PACKAGED if folder != "monitor"),
+    },
+}
+
+
+@pytest.mark.parametrize("folder", PACKAGED)
+def test_component_is_granted_what_its_code_asks_for_and_nothing_else(folder: str) -> None:
+    assert granted(recipe_of(folder)) == GRANTED[folder]
+
+
+@pytest.mark.parametrize("folder", PACKAGED)
+def test_component_names_topics_in_the_contract_alone(folder: str) -> None:
+    for file in (ROOT / "components" / folder).rglob("*.py"):
+        code = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)]
+        spelled = [
+            node.value for node in code if isinstance(node.value, str) and re.match(r"roadside/v\d|\$aws/", node.value)
+        ]
+        assert not spelled, f"{file.name} spells {spelled}, which this test cannot compare with the recipe"
 
 
 @pytest.mark.parametrize(
@@ -201,23 +228,46 @@ def test_local_filter_is_covered_as_a_string_by_the_resource_that_grants_it(requ
     assert re.fullmatch(pattern, requested)
 
 
-def test_aggregator_configuration_is_the_documented_one() -> None:
-    configuration = dict(recipe_of("aggregator")["ComponentConfiguration"]["DefaultConfiguration"])
-    del configuration["accessControl"]
-    assert configuration == {
-        "windowSeconds": 10,
-        "allowedLatenessMs": 2000,
-        "correctionSeconds": 300,
-        "maxFutureSkewMs": 5000,
-        "readingIntervalMs": 1000,
-        "publishesPerSecond": 20,
-        "dailyBudgetMegabytes": 0,
-        "incidentDetection": True,
-        "incidentSensitivity": 1.0,
-        "incidentProfile": "",
-        "logLevel": "INFO",
-        "segments": [],
+def keys_below(tree: Any) -> Iterator[list[str]]:
+    """The keys of every object in a configuration."""
+    for value in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from keys_below(value)
+    if isinstance(tree, dict):
+        yield list(tree)
+
+
+@pytest.mark.parametrize("folder", PACKAGED)
+def test_defaults_of_the_recipe_are_those_of_the_code(folder: str) -> None:
+    configuration = recipe_of(folder)["ComponentConfiguration"]["DefaultConfiguration"]
+    in_code = json.loads(msgspec.json.encode(MODELS[folder]()))
+    # A key whose default is to be absent is left out: nuclei do not keep a null.
+    assert {key: value for key, value in configuration.items() if key != ACCESS_CONTROL} == {
+        key: value for key, value in in_code.items() if value is not None
     }
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+@pytest.mark.parametrize("folder", PACKAGED)
+def test_component_understands_its_defaults_as_each_nucleus_hands_them_out(folder: str, profile: Profile) -> None:
+    recipe = read_recipe(build.load(folder).recipe, profile)
+    tree = dict(recipe.default_configuration)
+    if profile.json_numbers_are_floats:
+        tree = integers_as_floats(tree)
+    assert load_settings(MODELS[folder], tree) == MODELS[folder]()
+
+
+@every_recipe
+def test_configuration_keys_stay_apart_where_their_case_does_not_count(path: Path) -> None:
+    for keys in keys_below(read(path).get("ComponentConfiguration", {})):
+        assert len({key.casefold() for key in keys}) == len(keys), "the classic nucleus takes them for the same"
+        assert all(re.fullmatch(r"[A-Za-z0-9_.:\-]+", key) for key in keys)
+
+
+@every_recipe
+def test_a_gateway_of_either_architecture_finds_exactly_one_manifest(path: Path) -> None:
+    platforms = [manifest["Platform"] for manifest in read(path)["Manifests"]]
+    for architecture in ("amd64", "aarch64"):
+        assert sum(each.get("architecture", architecture) == architecture for each in platforms) == 1
 
 
 @every_recipe
@@ -280,6 +330,8 @@ def test_every_gdk_project_runs_our_build_without_a_shell() -> None:
         assert arguments == ([] if folder == build.SUITE else [folder])
         assert component["publish"].keys() == {"bucket", "region"}, "the GDK wants both, with artifacts or without"
         assert component["version"] != "NEXT_PATCH", "no local deployment is possible with it"
+    targets = {(each.bucket, each.region) for each in map(build.load, build.LAYERS)}
+    assert len(targets) == 1, "components/publish.py publishes everything to one place"
 
 
 def test_every_recipe_belongs_to_one_gdk_project() -> None:

@@ -3,9 +3,7 @@
 from typing import Any
 
 import pytest
-import yaml
 
-from components import build
 from roadside.runtime.settings import SettingsError, load_settings
 from sensor_ingest.settings import IngestSettings, MqttSettings, UdpSettings
 
@@ -19,14 +17,6 @@ def faults(tree: dict[str, Any]) -> str:
     with pytest.raises(SettingsError) as caught:
         load_settings(IngestSettings, tree)
     return str(caught.value)
-
-
-def test_recipe_and_code_have_the_same_defaults() -> None:
-    recipe = yaml.safe_load(build.load("sensor_ingest").recipe.read_text())
-    configuration = dict(recipe["ComponentConfiguration"]["DefaultConfiguration"])
-    assert load_settings(IngestSettings, configuration) == IngestSettings()
-    del configuration["accessControl"]
-    assert configuration.keys() == {field for field in IngestSettings.__struct_encode_fields__}
 
 
 def test_sensor_numbers_come_from_the_aggregators_segments_and_from_other_names_for_them() -> None:
