@@ -1,17 +1,30 @@
 """The core's results as messages of the contract. The only place where the two vocabularies meet."""
 
 import math
+from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from roadside.contract.events import CongestionEvent, IncidentEvent
+from roadside.contract.events import CongestionEvent, IncidentEvent, SensorEvent, SensorFaultName
 from roadside.contract.summary import CongestionState, SegmentSummary, SpeedSketch
 from roadside.core.aggregator import ClosedWindow
 from roadside.core.congestion import NO_LEVEL, CongestionChange
+from roadside.core.health import SensorChange, SensorFault
 from roadside.core.incidents import IncidentChange
 from roadside.core.readings import NONE
 from roadside.core.registry import Registry
+
+FAULT_NAMES: Final[Mapping[SensorFault, SensorFaultName]] = {
+    SensorFault.SILENT: "silent",
+    SensorFault.CHATTER: "chatter",
+    SensorFault.STUCK_ON: "stuck_on",
+    SensorFault.CONSTANT: "constant",
+    SensorFault.DEAD: "dead",
+    SensorFault.OCCUPANCY_SCALE: "occupancy_scale",
+    SensorFault.UNDERCOUNT: "undercount",
+}
 
 
 def segment_summaries(window: ClosedWindow, registry: Registry) -> tuple[SegmentSummary, ...]:
@@ -40,6 +53,7 @@ def segment_summaries(window: ClosedWindow, registry: Registry) -> tuple[Segment
         window.duplicates.tolist(),
         window.late.tolist(),
         window.rejected.tolist(),
+        window.excluded.tolist(),
         strict=True,
     )
     return tuple(
@@ -62,10 +76,11 @@ def segment_summaries(window: ClosedWindow, registry: Registry) -> tuple[Segment
             readings_duplicate=duplicate,
             readings_late=late,
             readings_rejected=rejected,
+            sensors_excluded=excluded,
         )
         for (
             segment, bins, any_vehicle, first, last, without_speed, clipped, speed_sum, pace_sum, square_sum, slowest,
-            fastest, occupied_ms, observed_ms, level, state, sensors, accepted, duplicate, late, rejected,
+            fastest, occupied_ms, observed_ms, level, state, sensors, accepted, duplicate, late, rejected, excluded,
         ) in columns
     )  # fmt: skip
 
@@ -109,6 +124,26 @@ def incident_event(
         downstream_speed_kmh=_rounded(change.downstream_speed_kmh, 1),
         occupancy=_rounded(change.occupancy, 3),
         score=_rounded(change.score, 2),
+    )
+
+
+def sensor_event(change: SensorChange, registry: Registry, gateway: str, epoch_ms: int, sequence: int) -> SensorEvent:
+    """The change as the event that people and systems are told."""
+    segment = registry.segments[registry.sensor_segment[change.sensor]]
+    number = int(registry.sensor_numbers[change.sensor])
+    return SensorEvent(
+        kind="SensorFault" if change.faulty else "SensorRecovered",
+        gateway=gateway,
+        epoch_ms=epoch_ms,
+        sequence=sequence,
+        sensor_id=segment.sensor_ids[number - segment.first_sensor_number],
+        sensor_number=number,
+        segment_id=segment.segment_id,
+        segment_number=segment.number,
+        fault=FAULT_NAMES[change.fault],
+        occurred_ms=change.occurred_ms,
+        started_ms=change.started_ms,
+        effective_ms=change.occurred_ms,  # windows from there on
     )
 
 

@@ -14,6 +14,7 @@ from roadside.contract.events import encode_event
 from roadside.contract.summary import SegmentSummary, WindowSummary
 from roadside.core.aggregator import Output
 from roadside.core.congestion import CongestionChange
+from roadside.core.health import SensorChange
 from roadside.core.incidents import IncidentChange
 from roadside.core.registry import Registry
 from roadside.runtime.outbox import MessageRefusedError, Outbox, OutgoingMessage, WindowKey
@@ -58,6 +59,7 @@ class Results:
     def collect(self, output: Output, registry: Registry, reading_interval_ms: int) -> None:
         """Take what is to be told; the oldest results give way when the disk fails for long."""
         self._held += [_Result("events", partial(self._incident, change, registry)) for change in output.incidents]
+        self._held += [_Result("events", partial(self._sensor, change, registry)) for change in output.sensor_changes]
         self._held += [_Result("events", partial(self._event, change, registry)) for change in output.changes]
         for window in output.windows:
             key = WindowKey(window.start_ms, window.window_ms, window.revision)
@@ -99,6 +101,9 @@ class Results:
 
     def _incident(self, change: IncidentChange, registry: Registry, sequence: int) -> bytes:
         return encode_event(messages.incident_event(change, registry, self._gateway, self._epoch_ms, sequence))
+
+    def _sensor(self, change: SensorChange, registry: Registry, sequence: int) -> bytes:
+        return encode_event(messages.sensor_event(change, registry, self._gateway, self._epoch_ms, sequence))
 
     def _window(
         self, key: WindowKey, segments: tuple[SegmentSummary, ...], reading_interval_ms: int, sequence: int

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from aggregator.health_settings import HealthSettings
 from roadside.core.aggregator import AggregatorConfig
 from roadside.core.incidents import IncidentRules
 from roadside.core.registry import Registry, RoadClass, Segment
@@ -39,6 +40,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     incident_sensitivity : twice as sensitive needs half the evidence: earlier alerts, and more false ones
     incident_profile : file on the gateway with a learned profile to begin with (`python -m simulator learn`), read
         once; segments that have learned by themselves keep what they know
+    sensor_summary_seconds : time that a summary of the sensors covers; 0 sends none
+    health : when a sensor is not believed and left out of the statistics
     log_level : least severe lines that are logged
     segments : the segments of this gateway, at most 100; without any every reading is refused
     """
@@ -53,6 +56,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     incident_detection: bool = True
     incident_sensitivity: Annotated[float, Meta(ge=0.2, le=5.0)] = 1.0
     incident_profile: str = ""
+    sensor_summary_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 300
+    health: HealthSettings = HealthSettings()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     segments: list[SegmentSettings] = []
 
@@ -93,6 +98,8 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             max_future_skew_ms=self.max_future_skew_ms,
             idle_grace_ms=max(MIN_IDLE_GRACE_MS, 2 * self.reading_interval_ms),
             incidents=IncidentRules(enabled=self.incident_detection, sensitivity=self.incident_sensitivity),
+            sensor_interval_ms=self.sensor_summary_seconds * 1000,
+            health=self.health.rules(),
         )
 
     def uplink(self) -> UplinkSettings:

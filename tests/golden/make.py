@@ -1,4 +1,4 @@
-"""Writes the golden messages of the version under work: `python -m tests.golden.make`, from the root of the checkout.
+"""Writes the golden messages that the version under work lacks: `python -m tests.golden.make`, from its root.
 
 Run by hand, while a version is unreleased. The messages of a released version are never written again: what they
 hold lies on gateways and in tables for years. `expected` comes from the values here and not from decoding.
@@ -85,6 +85,9 @@ WINDOWS: Final = {
         backfill=False,
         reading_interval_ms=5_000,
         segments=tuple(dataclasses.replace(SLOW, number=2000 + index) for index in range(25)),
+    ),
+    "window-faulty-sensors": dataclasses.replace(
+        WINDOW, sequence=3, segments=(dataclasses.replace(SLOW, sensors_reporting=9, sensors_excluded=1), QUIET)
     ),
     "window-one-segment": dataclasses.replace(WINDOW, sequence=1, revision=0, backfill=False, segments=(QUIET,)),
     "window-no-segment": dataclasses.replace(WINDOW, sequence=2, revision=0, backfill=False, segments=()),
@@ -245,6 +248,8 @@ def main() -> None:
     }
     messages: dict[str, Message] = {**WINDOWS, **ACKS, **FRAMES, **EVENTS, **STATUSES, **HEARTBEATS}
     for name, message in messages.items():
+        if (FOLDER / f"{name}.bin").exists():
+            continue  # what stands there is only added to
         (FOLDER / f"{name}.bin").write_bytes(payloads[name])
         expected = json.dumps(plain(message), indent=1, ensure_ascii=False)
         (FOLDER / f"{name}.expected.json").write_text(expected + "\n", encoding="utf-8")

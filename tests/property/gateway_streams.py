@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from roadside.core.aggregator import Aggregator, AggregatorConfig, ClosedWindow, Output, rejected_by_name
 from roadside.core.congestion import CongestionRules
+from roadside.core.health import ClassRules, HealthRules
 from roadside.core.registry import Registry, RoadClass
 from roadside.core.sketch import BIN_COUNT
 from tests.property.naive_gateway import (
@@ -79,12 +80,22 @@ _steps = st.builds(
 streams = st.lists(_steps, min_size=1, max_size=25)
 
 
+UNJUDGED = HealthRules(enabled=False)
+_IMPATIENT = ClassRules(
+    silent_ms=9_000, dead_ms=6_000, stuck_ms=6_000, constant_ms=3_000, chatter_vehicles=20, chatter_clear_ms=9_000,
+    clear_ms=3_000,
+)  # fmt: skip
+IMPATIENT = HealthRules(freeway=_IMPATIENT, ramp=_IMPATIENT, arterial=_IMPATIENT)
+
+
 def make_registry() -> Registry:
     return registry_of(*SENSOR_COUNTS, road_class=CLASSES, free_flow_kmh=FREE_FLOW_KMH)
 
 
-def make_config(times: NaiveTimes, rules: NaiveRules = QUICK) -> AggregatorConfig:
-    return AggregatorConfig(**asdict(times), congestion=CongestionRules(**asdict(rules)))
+def make_config(times: NaiveTimes, rules: NaiveRules = QUICK, health: HealthRules = UNJUDGED) -> AggregatorConfig:
+    return AggregatorConfig(
+        **asdict(times), congestion=CongestionRules(**asdict(rules)), health=health, sensor_interval_ms=15_000
+    )
 
 
 def make_naive(times: NaiveTimes, rules: NaiveRules = QUICK) -> NaiveGateway:
@@ -115,7 +126,7 @@ def counts_of(aggregator: Aggregator) -> dict[str, int]:
 def edition_as_dict(window: ClosedWindow) -> dict[str, Any]:
     """An edition as plain values, to compare two runs of the core."""
     plain: dict[str, Any] = {"start_ms": window.start_ms, "window_ms": window.window_ms, "revision": window.revision}
-    for name in ("level", "state", "duplicates", "late", "rejected"):
+    for name in ("level", "state", "duplicates", "late", "rejected", "excluded"):
         plain[name] = getattr(window, name).tolist()
     for name in window.sums.__dataclass_fields__:
         plain[name] = getattr(window.sums, name).tolist()
@@ -124,7 +135,12 @@ def edition_as_dict(window: ClosedWindow) -> dict[str, Any]:
 
 def output_as_dict(output: Output) -> dict[str, Any]:
     # repr, since NaN equals no NaN
-    return {"windows": [edition_as_dict(w) for w in output.windows], "changes": [repr(c) for c in output.changes]}
+    return {
+        "windows": [edition_as_dict(window) for window in output.windows],
+        "changes": [repr(change) for change in output.changes],
+        "sensors": [repr(change) for change in output.sensor_changes],
+        "intervals": [repr(interval) for interval in output.intervals],
+    }
 
 
 def assert_edition(window: ClosedWindow, naive: NaiveEdition) -> None:

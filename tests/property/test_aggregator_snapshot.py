@@ -10,6 +10,8 @@ from roadside.core import snapshot
 from roadside.core.aggregator import Aggregator
 from roadside.core.errors import SnapshotError
 from tests.property.gateway_streams import (
+    IMPATIENT,
+    UNJUDGED,
     Step,
     counts_of,
     feed,
@@ -43,7 +45,7 @@ def _resume_in_place(aggregator: Aggregator, steady_ms: int) -> None:
 @given(times=times, stream=streams, data=st.data())
 def test_a_restart_at_any_point_changes_no_output(times: NaiveTimes, stream: list[Step], data: st.DataObject) -> None:
     restarts = data.draw(st.lists(st.booleans(), min_size=len(stream), max_size=len(stream)))
-    registry, config = make_registry(), make_config(times)
+    registry, config = make_registry(), make_config(times, health=data.draw(st.sampled_from([UNJUDGED, IMPATIENT])))
     running, stopping = Aggregator(registry, config), Aggregator(registry, config)
     stored: dict[str, bytes] = {}
     now_ms = 0

@@ -101,6 +101,7 @@ def segments(draw: st.DrawFn) -> SegmentSummary:
         readings_duplicate=draw(counters),
         readings_late=draw(counters),
         readings_rejected=draw(counters),
+        sensors_excluded=draw(st.integers(0, 50)),
     )
 
 

@@ -131,6 +131,7 @@ def _encode_columns(window: WindowSummary) -> pb.SegmentColumns:
         "readings_duplicate": [s.readings_duplicate for s in segments],
         "readings_late": [s.readings_late for s in segments],
         "readings_rejected": [s.readings_rejected for s in segments],
+        "sensors_excluded": [s.sensors_excluded for s in segments],
     }
     for name, column in values.items():
         if any(column):
@@ -180,6 +181,7 @@ def _decode_segments(columns: pb.SegmentColumns, window_ms: int) -> Iterator[Seg
             readings_duplicate=column.value("readings_duplicate", row),
             readings_late=column.value("readings_late", row),
             readings_rejected=column.value("readings_rejected", row),
+            sensors_excluded=column.value("sensors_excluded", row),
         )
         _refuse_impossible(segment)
         yield segment

@@ -2,7 +2,7 @@
 
 What adds is added, sketches merge bin for bin, extremes stay extremes. Of what does not add:
 
-- `sensors_reporting` is the most that reported in any one of the windows.
+- `sensors_reporting` is the most that reported in any one of the windows, `sensors_excluded` the most left out.
 - `congestion_level` is the highest of them.
 - `congestion_state` is the last window's: like any window's, it is as judged at the end.
 """
@@ -71,4 +71,5 @@ def merge_segments(parts: Sequence[SegmentSummary]) -> SegmentSummary:
         readings_duplicate=sum(part.readings_duplicate for part in parts),
         readings_late=sum(part.readings_late for part in parts),
         readings_rejected=sum(part.readings_rejected for part in parts),
+        sensors_excluded=max(part.sensors_excluded for part in parts),
     )

@@ -75,6 +75,7 @@ class SegmentSummary:
     readings_duplicate: int = 0
     readings_late: int = 0
     readings_rejected: int = 0
+    sensors_excluded: int = 0
 
     @property
     def vehicle_count(self) -> int:

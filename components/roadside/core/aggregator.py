@@ -1,4 +1,4 @@
-"""The state machine of a gateway: readings in; windows, corrections and what became of congestion and incidents out.
+"""The state machine of a gateway: readings in; windows, corrections and what became of roads and sensors out.
 
 It never sleeps, logs, reads a clock or opens a file. The shell feeds readings, calls `advance` with the time, stores
 what comes back together with a snapshot, and calls again when told.
@@ -31,11 +31,16 @@ from roadside.core.congestion import (
 from roadside.core.errors import ConfigurationError
 from roadside.core.event_time import EventClock
 from roadside.core.grid import WindowGrid
+from roadside.core.health import HealthRules, SensorChange, SensorHealth
 from roadside.core.incidents import IncidentChange, IncidentDetector, IncidentRules
 from roadside.core.lanes import LaneTable
 from roadside.core.readings import Fault, IntColumn, ReadingBatch
 from roadside.core.registry import Registry
+from roadside.core.sensor_sums import sum_by_sensor
+from roadside.core.sensor_tally import SensorInterval, SensorTally
 from roadside.core.summary import SegmentSums, summarise
+
+BoolColumn = npt.NDArray[np.bool_]
 
 __all__ = ["NO_LEVEL", "Aggregator", "AggregatorConfig", "ClosedWindow", "Counters", "Output"]
 
@@ -52,6 +57,7 @@ class AggregatorConfig:
     max_future_skew_ms : how far in the future a timestamp is believed
     idle_grace_ms : silence after which the clock moves the watermark
     max_empty_windows : windows without any reading sent when event time jumps; a longer gap is skipped
+    sensor_interval_ms : time that a summary of the sensors covers; 0 for none
     """
 
     window_ms: int = 10_000
@@ -62,8 +68,10 @@ class AggregatorConfig:
     max_future_skew_ms: int = 5_000
     idle_grace_ms: int = 2_000
     max_empty_windows: int = 360
+    sensor_interval_ms: int = 300_000
     congestion: CongestionRules = field(default_factory=CongestionRules)
     incidents: IncidentRules = field(default_factory=IncidentRules)
+    health: HealthRules = field(default_factory=HealthRules)
 
     def __post_init__(self) -> None:
         for name in ("window_ms", "reading_interval_ms", "max_empty_windows"):
@@ -75,6 +83,7 @@ class AggregatorConfig:
             "correction_delay_ms",
             "max_future_skew_ms",
             "idle_grace_ms",
+            "sensor_interval_ms",
         ):
             if getattr(self, name) < 0:
                 raise ConfigurationError(name, getattr(self, name), "must not be negative")
@@ -82,7 +91,10 @@ class AggregatorConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClosedWindow:
-    """One edition of a window. Columns are int64 [segments]; level is NO_LEVEL without evidence; state is a `State`."""
+    """One edition of a window. Columns are int64 [segments]; level is NO_LEVEL without evidence; state is a `State`.
+
+    `excluded` counts the sensors that are not believed, whose readings the sums leave out.
+    """
 
     start_ms: int
     window_ms: int
@@ -90,6 +102,7 @@ class ClosedWindow:
     sums: SegmentSums
     level: IntColumn
     state: IntColumn
+    excluded: IntColumn
     duplicates: IntColumn
     late: IntColumn
     rejected: IntColumn
@@ -116,9 +129,11 @@ class Output:
     windows: tuple[ClosedWindow, ...] = ()
     changes: tuple[CongestionChange, ...] = ()
     incidents: tuple[IncidentChange, ...] = ()
+    sensor_changes: tuple[SensorChange, ...] = ()
+    intervals: tuple[SensorInterval, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.windows or self.changes or self.incidents)
+        return bool(self.windows or self.changes or self.incidents or self.sensor_changes or self.intervals)
 
 
 class Aggregator:
@@ -135,11 +150,14 @@ class Aggregator:
         self.detector = CongestionDetector(registry, config.congestion)
         self.incidents = IncidentDetector(registry, config.incidents)
         self._lanes = LaneTable(registry)
+        self.health = SensorHealth(registry, config.health)
+        self.tally = SensorTally(registry.sensor_count, config.sensor_interval_ms)
         self.grids: dict[int, WindowGrid] = {}  # by start, open, closed and corrected
         self.next_start_ms: int | None = None  # first window not closed yet
         self.final_ms = 0  # windows that end by then are retired, whatever the correction age becomes
         self.until_ms: int | None = None  # where a successor takes over; this one closes no window from there on
         self.states: dict[int, IntColumn] = {}  # congestion state as told with the first edition, by start
+        self.excluded: dict[int, BoolColumn] = {}  # sensors that all editions leave out, by start, if any
 
     def feed(self, batch: ReadingBatch, wall_ms: int, steady_ms: int) -> None:
         """Take readings, in any order, of any windows. Closes nothing: `advance` does."""
@@ -176,18 +194,28 @@ class Aggregator:
         windows: list[ClosedWindow] = []
         changes: list[CongestionChange] = []
         incidents: list[IncidentChange] = []
+        sensor_changes: list[SensorChange] = []
+        intervals: list[SensorInterval] = []
         for start_ms in self._due(self.next_start_ms, watermark_ms):
             grid = self.grid(start_ms)
-            sums = summarise(grid, self.registry, self.config.reading_interval_ms)
+            by_sensor = sum_by_sensor(grid, self.registry, self.config.reading_interval_ms)
+            if self.health.excluded.any():
+                self.excluded[start_ms] = self.health.excluded
+            sums = self._sums(grid)
+            sensor_changes += self.health.update(by_sensor, grid.end_ms, grid.window_ms)
+            intervals += self.tally.add(by_sensor, self.health.fault, start_ms, grid.end_ms)
             changes += self.detector.update(sums, grid.end_ms, grid.window_ms)
             if self.incidents.has_pairs:
-                incidents += self.incidents.update(sums, self._lanes.vehicles(grid), grid.end_ms, grid.window_ms)
+                lanes = self._lanes.vehicles(grid, self.excluded.get(start_ms))
+                incidents += self.incidents.update(sums, lanes, grid.end_ms, grid.window_ms)
             self.states[start_ms] = self.detector.state
             windows.append(self._edition(grid, sums))
             self.counters.windows += 1
+        if self.until_ms is not None and self.next_start_ms >= self.until_ms:
+            intervals += self.tally.close(self.health.fault)
         windows += self._corrections(watermark_ms, steady_ms)
         self._retire(watermark_ms)
-        return Output(tuple(windows), tuple(changes), tuple(incidents))
+        return Output(tuple(windows), tuple(changes), tuple(incidents), tuple(sensor_changes), tuple(intervals))
 
     def wake_at_steady_ms(self) -> int | None:
         """When `advance` will next find something due if no reading comes; None if never."""
@@ -213,7 +241,11 @@ class Aggregator:
         end_ms = newest_ms + self.config.window_ms
         self.clock.observe(end_ms + self.config.allowed_lateness_ms, self.clock.latest_at_steady_ms)
         due = self.advance(self.clock.latest_at_steady_ms)
-        return replace(due, windows=(*due.windows, *self._corrections(end_ms, None)))
+        return replace(
+            due,
+            windows=(*due.windows, *self._corrections(end_ms, None)),
+            intervals=(*due.intervals, *self.tally.close(self.health.fault)),
+        )
 
     def end_ms(self) -> int | None:
         """First instant after every window begun so far; None before the first reading."""
@@ -229,7 +261,7 @@ class Aggregator:
         return not self.grids and (self.next_start_ms is None or self.next_start_ms >= self.until_ms)
 
     def inherit(self, predecessor: "Aggregator") -> None:
-        """Take over event time and what is known of congestion from an aggregator that ends where this one begins."""
+        """Take over event time and what is known of roads and sensors from one that ends where this begins."""
         self.clock.latest_ms = predecessor.clock.latest_ms
         self.clock.latest_at_steady_ms = predecessor.clock.latest_at_steady_ms
         self.clock.trusted_ms = predecessor.clock.trusted_ms
@@ -245,6 +277,9 @@ class Aggregator:
             for name, memory in self.incidents.arrays.items():
                 memory[mine] = predecessor.incidents.arrays[name][theirs]
             self.incidents.profile.inherit(mine, predecessor.incidents.profile, theirs)
+        known = self.registry.sensor_numbers
+        theirs_of_mine = predecessor.registry.index_of_numbers(known)
+        self.health.inherit(np.flatnonzero(theirs_of_mine >= 0), predecessor.health, theirs_of_mine)
 
     def reconfigure(self, config: AggregatorConfig) -> None:
         """Adopt other times and thresholds.
@@ -260,6 +295,8 @@ class Aggregator:
         self.config = config
         self.detector.rules = config.congestion
         self.incidents.rules = config.incidents
+        self.health.rules = config.health
+        self.tally.interval_ms = config.sensor_interval_ms
         self.clock.allowed_lateness_ms = config.allowed_lateness_ms
         self.clock.idle_grace_ms = config.idle_grace_ms
         self.clock.max_future_skew_ms = config.max_future_skew_ms
@@ -316,6 +353,7 @@ class Aggregator:
                 self.counters.windows_skipped += ahead_ms // window_ms
                 self.detector.skip(ahead_ms)
                 self.incidents.skip(ahead_ms)
+                self.health.skip(ahead_ms)
                 next_start_ms += ahead_ms
                 self.next_start_ms = next_start_ms
             else:
@@ -332,16 +370,23 @@ class Aggregator:
                 continue
             waited = steady_ms is None or steady_ms >= grid.late_since_ms + self.config.correction_delay_ms
             if waited or grid.end_ms + self.config.correction_age_ms <= watermark_ms:
-                sums = summarise(grid, self.registry, self.config.reading_interval_ms)
-                editions.append(self._edition(grid, sums))
+                editions.append(self._edition(grid, self._sums(grid)))
                 self.counters.corrections += 1
         return editions
+
+    def _sums(self, grid: WindowGrid) -> SegmentSums:
+        return summarise(grid, self.registry, self.config.reading_interval_ms, self.excluded.get(grid.start_ms))
 
     def _edition(self, grid: WindowGrid, sums: SegmentSums) -> ClosedWindow:
         grid.revision += 1
         grid.late_since_ms = None
         grid.changed = True
-        unknown = np.zeros(len(self.registry.segments), dtype=np.int64)
+        segments = len(self.registry.segments)
+        unknown = np.zeros(segments, dtype=np.int64)
+        excluded = self.excluded.get(grid.start_ms)
+        left_out = (
+            unknown if excluded is None else np.bincount(self.registry.sensor_segment[excluded], minlength=segments)
+        )
         return ClosedWindow(
             start_ms=grid.start_ms,
             window_ms=grid.window_ms,
@@ -349,6 +394,7 @@ class Aggregator:
             sums=sums,
             level=congestion_level(sums.average_speed_kmh(), self.registry.free_flow_kmh, standing(sums)),
             state=self.states.get(grid.start_ms, unknown),
+            excluded=left_out,
             duplicates=grid.duplicates.copy(),
             late=grid.late.copy(),
             rejected=grid.rejected.copy(),
@@ -359,6 +405,7 @@ class Aggregator:
         for start_ms in [start for start, grid in self.grids.items() if grid.end_ms <= self.final_ms]:
             del self.grids[start_ms]
             self.states.pop(start_ms, None)
+            self.excluded.pop(start_ms, None)
 
 
 def rejected_by_name(counters: Counters) -> Mapping[str, int]:

@@ -33,11 +33,13 @@ class LaneTable:
         self._sensor = np.flatnonzero(lane < lanes[registry.sensor_segment])
         self._cell = registry.sensor_segment[self._sensor] * MAX_LANES + lane[self._sensor]
 
-    def vehicles(self, grid: WindowGrid) -> npt.NDArray[np.int64]:
-        """Vehicles of the window, int64 [segments, MAX_LANES]; NONE for a lane that told nothing."""
+    def vehicles(self, grid: WindowGrid, excluded: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
+        """Vehicles of the window, int64 [segments, MAX_LANES]; NONE for a lane that told nothing or is `excluded`."""
         sensor, vehicles, _, _ = grid.readings()
         told = np.zeros(grid.sensor_count, dtype=bool)
         told[sensor] = True
+        if excluded is not None:
+            told &= ~excluded
         by_sensor = np.bincount(sensor, weights=vehicles, minlength=grid.sensor_count).astype(np.int64)
         table = np.full(self._segments * MAX_LANES, NONE, dtype=np.int64)
         table[self._cell] = np.where(told, by_sensor, NONE)[self._sensor]

@@ -39,13 +39,14 @@ class Snapshot:
 def take(aggregator: Aggregator) -> Snapshot:
     """What changed since the last call; marks it as unchanged."""
     profile = aggregator.incidents.profile
-    pieces = {HEAD: _pack(_head(aggregator), {name: memory[key] for name, memory, key in _memories(aggregator)})}
+    memories = _memories(aggregator)
+    pieces = {HEAD: _pack(_head(aggregator), {name: memory[key] for name, memory, key in memories})}
     if profile.changed:
         pieces[PROFILE] = _pack({}, {"days": profile.days, "today": profile.today})
         profile.changed = False
     for start_ms, grid in aggregator.grids.items():
         if grid.changed:
-            pieces[f"{WINDOW_PREFIX}{start_ms}"] = _pack_grid(grid, aggregator.states.get(start_ms))
+            pieces[f"{WINDOW_PREFIX}{start_ms}"] = _pack_grid(aggregator, grid)
             grid.changed = False
     return Snapshot(
         pieces, frozenset([HEAD, PROFILE, *(f"{WINDOW_PREFIX}{start_ms}" for start_ms in aggregator.grids)])
@@ -61,12 +62,15 @@ def undo(aggregator: Aggregator) -> None:
 
 def _memories(aggregator: Aggregator) -> list[tuple[str, dict[str, Any], str]]:
     """Every array of the detectors: its name in the head, and the dictionary and key that hold it."""
-    incidents = aggregator.incidents
-    return [
-        *((name, aggregator.detector.arrays, name) for name in aggregator.detector.arrays),
-        *((f"incidents/{name}", incidents.arrays, name) for name in incidents.arrays),
-        *((f"profile/{name}", incidents.profile.running, name) for name in incidents.profile.running),
+    held: list[tuple[str, dict[str, Any]]] = [
+        ("", aggregator.detector.arrays),
+        ("incidents/", aggregator.incidents.arrays),
+        ("profile/", aggregator.incidents.profile.running),
+        ("health/", aggregator.health.arrays),
+        ("flow/", aggregator.health.flow.arrays),
+        ("tally/", aggregator.tally.arrays),
     ]
+    return [(prefix + key, memory, key) for prefix, memory in held for key in memory]
 
 
 def restore(
@@ -130,6 +134,7 @@ def _head(aggregator: Aggregator) -> dict[str, Any]:
         "next_start_ms": aggregator.next_start_ms,
         "final_ms": aggregator.final_ms,
         "until_ms": aggregator.until_ms,
+        "tally_ms": [aggregator.tally.start_ms, aggregator.tally.end_ms],
         "latest_ms": aggregator.clock.latest_ms,
         "watermark_ms": aggregator.clock.reached_ms,
         "trusted_ms": aggregator.clock.trusted_ms,
@@ -149,15 +154,18 @@ def _restore_head(aggregator: Aggregator, head: Mapping[str, Any], arrays: Mappi
     aggregator.clock.trusted_at_steady_ms = head.get("trusted_at_steady_ms", 0)  # 0.1.0 did not tell
     rejected = {Fault(int(fault)): count for fault, count in head["rejected"].items()}
     aggregator.counters = Counters(rejected=rejected, **head["counters"])
+    aggregator.tally.start_ms, aggregator.tally.end_ms = head.get("tally_ms", (None, 0))
     for name, memory, key in _memories(aggregator):
-        if name in arrays or memory is aggregator.detector.arrays:  # 0.1 told of no incidents: they begin anew
+        if name in arrays or memory is aggregator.detector.arrays:  # states of 0.1 know congestion only
             memory[key] = arrays[name]
 
 
-def _pack_grid(grid: WindowGrid, state: npt.NDArray[np.int64] | None) -> bytes:
+def _pack_grid(aggregator: Aggregator, grid: WindowGrid) -> bytes:
     arrays = {name: getattr(grid, name) for name in _GRID_ARRAYS}
-    if state is not None:
-        arrays["state"] = state
+    if grid.start_ms in aggregator.states:
+        arrays["state"] = aggregator.states[grid.start_ms]
+    if grid.start_ms in aggregator.excluded:
+        arrays["excluded"] = aggregator.excluded[grid.start_ms]
     side = [[*place, *told] for place, told in grid.side.items()]
     head = {
         "start_ms": grid.start_ms,
@@ -181,6 +189,8 @@ def _restore_grid(aggregator: Aggregator, piece: bytes) -> None:
     grid.changed = False
     if "state" in arrays:
         aggregator.states[grid.start_ms] = arrays["state"]
+    if "excluded" in arrays:
+        aggregator.excluded[grid.start_ms] = arrays["excluded"]
 
 
 def _pack(head: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

@@ -57,10 +57,21 @@ class SegmentSums:
             return np.where(self.observed_ms > 0, self.occupied_ms / self.observed_ms, np.nan)
 
 
-def summarise(grid: WindowGrid, registry: Registry, reading_interval_ms: int) -> SegmentSums:
-    """Sum the grid's readings by segment; `reading_interval_ms` is the time each of them covers."""
+def summarise(
+    grid: WindowGrid,
+    registry: Registry,
+    reading_interval_ms: int,
+    excluded: npt.NDArray[np.bool_] | None = None,
+) -> SegmentSums:
+    """Sum the grid's readings by segment, as if the sensors that are `excluded` had sent none.
+
+    `reading_interval_ms` is the time that a reading covers; `excluded` is bool [sensors].
+    """
     segments = len(registry.segments)
     sensor, vehicles, speed, occupancy = grid.readings()
+    if excluded is not None:
+        counts = ~excluded[sensor]
+        sensor, vehicles, speed, occupancy = sensor[counts], vehicles[counts], speed[counts], occupancy[counts]
     segment = registry.sensor_segment[sensor]
     # Sensors come in the order of their segments, and so do the readings: each segment's lie side by side.
     first_row = np.searchsorted(segment, np.arange(segments + 1))

@@ -35,4 +35,4 @@ class DemandError(TrafficError):
 
 
 class SensorError(TrafficError):
-    """A sensor that stands on no road, or a sampling interval without length."""
+    """A sensor that stands on no road, a sampling interval without length, or a fault that is none."""

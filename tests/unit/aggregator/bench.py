@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from aggregator.health_settings import HealthSettings
 from aggregator.pipeline import Pipeline
 from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
@@ -97,7 +98,9 @@ _SENSORS_OF = {
 
 
 def settings(layout: str = "plain", **changes: Any) -> AggregatorSettings:
-    return AggregatorSettings(**{"segments": LAYOUTS[layout], "correction_seconds": 86_400, **changes})
+    """Sensors are believed whatever they say: these readings are made up, and each of them is to be found again."""
+    unjudged = {"health": HealthSettings(enabled=False), "sensor_summary_seconds": 0}
+    return AggregatorSettings(**{"segments": LAYOUTS[layout], "correction_seconds": 86_400, **unjudged, **changes})
 
 
 @dataclass

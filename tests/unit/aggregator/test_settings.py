@@ -31,6 +31,8 @@ def as_strings(value: Any) -> Any:
 
 def as_floats(value: Any) -> Any:
     """A tree as the classic nucleus hands it over after a change: every integer a float."""
+    if isinstance(value, bool):
+        return value
     if isinstance(value, dict):
         return {key: as_floats(item) for key, item in value.items()}
     if isinstance(value, list):
