@@ -41,9 +41,7 @@ try:
         UnknownRegionError,
     )
 except ModuleNotFoundError as error:
-    sys.exit(
-        f"cannot publish: {error.name} is missing; `make build test` sets up .venv, or: python3 -m pip install boto3"
-    )
+    sys.exit(f"cannot publish: {error.name} is missing; run it with .venv/bin/python, or install boto3")
 
 GDK_TIMEOUT_S: Final = 900
 _BAD_CREDENTIALS: Final = frozenset(
