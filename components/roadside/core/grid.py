@@ -78,6 +78,8 @@ class WindowGrid:
         self.occupancy_permille[target] = batch.occupancy_permille[fresh]
 
         duplicate, conflict, overflow = np.zeros((3, len(batch)), dtype=bool)
+        if len(fresh) == len(batch):
+            return InsertReport(accepted, duplicate, conflict, overflow)
         rest = np.flatnonzero(~accepted)
         repeats = self.offset_ms[cell[rest]] == offset[rest]
         repeated = rest[repeats]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ NONE: Final = -1  # a speed or occupancy that was not measured
 
 IntColumn = npt.NDArray[np.int64]
 SmallColumn = npt.NDArray[np.int16]
+_I = TypeVar("_I", np.int16, np.int64)
 
 
 class Fault(IntEnum):
@@ -130,20 +131,19 @@ def batch_from_measurements(
     speed_kmh, occupancy : float64 [n], km/h and fraction
     has_speed, has_occupancy : bool [n], false where the sensor measured none; a NaN elsewhere is a fault
     """
-    return batch_from_integers(
-        sensor,
-        _whole(timestamp_ms, 1.0),
-        _whole(np.where(vehicle_count == np.floor(vehicle_count), vehicle_count, np.nan), 1.0),
-        np.where(has_speed, _whole(speed_kmh, 10.0), NONE),
-        np.where(has_occupancy, _whole(occupancy, 1000.0), NONE),
-    )
+    with np.errstate(over="ignore"):  # infinity is refused as well
+        return batch_from_integers(
+            sensor,
+            _whole(timestamp_ms, np.int64, 2**53),
+            _whole(np.where(vehicle_count == np.floor(vehicle_count), vehicle_count, np.nan), np.int16),
+            np.where(has_speed, _whole(speed_kmh * 10.0, np.int16), np.int16(NONE)),
+            np.where(has_occupancy, _whole(occupancy * 1000.0, np.int16), np.int16(NONE)),
+        )
 
 
-def _whole(values: npt.NDArray[np.float64], scale: float) -> IntColumn:
-    """Values times scale as the nearest integers; what is negative, no number or beyond reason as one too small.
+def _whole(values: npt.NDArray[np.float64], dtype: type[_I], limit: int = 2**15 - 1) -> npt.NDArray[_I]:
+    """The nearest integers; what is negative, no number, or not below the limit, as a number that no check passes.
 
     A slightly negative value must not round into the range.
     """
-    with np.errstate(over="ignore"):
-        scaled = values * scale
-    return np.where((scaled >= 0) & (scaled < 2**53), np.rint(scaled), -(2**53)).astype(np.int64)
+    return np.where((values >= 0) & (values < limit), np.rint(values), -limit).astype(dtype)

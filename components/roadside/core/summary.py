@@ -76,38 +76,48 @@ def summarise(
     # Sensors come in the order of their segments, and so do the readings: each segment's lie side by side.
     first_row = np.searchsorted(segment, np.arange(segments + 1))
     heard = np.flatnonzero(np.diff(first_row))  # of an empty run reduceat would make something
-
-    def by_segment(operation: np.ufunc, values: IntColumn, nothing: int) -> IntColumn:
-        reduced = np.full(segments, nothing, dtype=np.int64)
-        reduced[heard] = operation.reduceat(values, first_row[heard])
-        return reduced
-
-    def total(values: IntColumn) -> IntColumn:
-        return by_segment(np.add, values, 0)
+    rows = first_row[heard]
 
     measured = (speed != NONE) & (vehicles > 0)
     weight = vehicles * measured
     moving = speed * measured
     seen = occupancy != NONE
-    occupied = (occupancy * reading_interval_ms + 500) // 1000 * seen
+    totals = np.zeros((8, segments), dtype=np.int64)
+    totals[:, heard] = np.add.reduceat(
+        [
+            vehicles,
+            weight,
+            weight * (moving < MIN_PACE_SPEED_DKMH),
+            weight * moving,
+            weight * PACE_MS_PER_KM[moving],
+            weight * moving * moving,
+            (occupancy * reading_interval_ms + 500) // 1000 * seen,
+            seen * reading_interval_ms,
+        ],
+        rows,
+        axis=1,
+    )
+    vehicle_count, vehicles_with_speed, clipped, speed_sum, pace_sum, square_sum, occupied_ms, observed_ms = totals
+    slowest = np.full(segments, NONE, dtype=np.int64)
+    slowest[heard] = np.minimum.reduceat(np.where(measured, speed, MAX_SPEED_DKMH), rows)
+    fastest = np.full(segments, NONE, dtype=np.int64)
+    fastest[heard] = np.maximum.reduceat(np.where(measured, speed, NONE), rows)
     reporting = np.zeros(registry.sensor_count, dtype=bool)
     reporting[sensor] = True
-    slowest = by_segment(np.minimum, np.where(measured, speed, MAX_SPEED_DKMH), MAX_SPEED_DKMH)
-    fastest = by_segment(np.maximum, np.where(measured, speed, NONE), NONE)
     bins = np.zeros(segments * BIN_COUNT, dtype=np.int64)
     np.add.at(bins, segment * BIN_COUNT + BIN_OF_SPEED[moving], weight)
 
     return SegmentSums(
-        vehicle_count=total(vehicles),
-        vehicles_with_speed=total(weight),
-        clipped_vehicles=total(weight * (moving < MIN_PACE_SPEED_DKMH)),
-        speed_sum=total(weight * moving),
-        pace_sum=total(weight * PACE_MS_PER_KM[moving]),
-        speed_square_sum=total(weight * moving * moving),
+        vehicle_count=vehicle_count,
+        vehicles_with_speed=vehicles_with_speed,
+        clipped_vehicles=clipped,
+        speed_sum=speed_sum,
+        pace_sum=pace_sum,
+        speed_square_sum=square_sum,
         speed_min=np.where(fastest == NONE, NONE, slowest),
         speed_max=fastest,
-        occupied_ms=total(occupied),
-        observed_ms=total(seen.astype(np.int64)) * reading_interval_ms,
+        occupied_ms=occupied_ms,
+        observed_ms=observed_ms,
         sensors_reporting=np.bincount(registry.sensor_segment[reporting], minlength=segments),
         readings_accepted=np.diff(first_row),
         sketch=bins.reshape(segments, BIN_COUNT),

@@ -81,6 +81,7 @@ def test_a_frame_says_the_same_as_json() -> None:
         (b'{"sensor_id":"s10","timestamp":"1","vehicle_count":1}', "wrong fields"),
         (b'{"sensor_id":"s10","timestamp":true,"vehicle_count":1}', "wrong fields"),
         (b'{"sensor_id":"s10","timestamp":1e999,"vehicle_count":1}', "wrong fields"),
+        (b'{"sensor_id":"s10","timestamp":1%s,"vehicle_count":1}' % (b"0" * 400), "wrong fields"),
         (b'{"sensor_id":"\xff\xfe","timestamp":1,"vehicle_count":1}', "no JSON"),
     ],
 )
@@ -91,9 +92,7 @@ def test_a_bad_member_is_counted_and_the_good_ones_beside_it_are_taken(member: b
     assert refused == {f"reading: {reason}": 2}
 
 
-@pytest.mark.parametrize(
-    "value", [b"1" + b"0" * 400, b"-1" + b"0" * 400, b"18446744073709551616", b"1e308", b"-1e308", b"-1"]
-)
+@pytest.mark.parametrize("value", [b"18446744073709551616", b"1e308", b"-1e308", b"-1"])
 @pytest.mark.parametrize("field", ["timestamp", "vehicle_count"])
 def test_a_number_beyond_reason_is_a_fault_of_its_reading_alone(value: bytes, field: str) -> None:
     values = {"timestamp": b"5", "vehicle_count": b"1", field: value}
