@@ -22,6 +22,7 @@ key = $(shell { echo '$(CURDIR)'; $(PYTHON) -VV; cat $(1); } 2>&1 | git hash-obj
 VENV := .venv/.made-$(call key,requirements-uv.lock)
 VENV_READY := .venv/.ready-$(call key,requirements.lock pyproject.toml)
 CLOUD_READY := .venv-cloud/.ready-$(call key,simulator/local_cloud/requirements.lock)
+BENCH_READY := .venv-bench/.ready-$(call key,tests/performance/requirements.lock)
 CDK_READY := cloud/node_modules/.ready-$(call key,cloud/package-lock.json)
 
 # uv does not read pip's configuration, yet a mirror or a proxy's own certificate is usually named there.
@@ -41,7 +42,7 @@ help:
 	@echo '             (SENSORS=50000 GATEWAYS=200 DURATION=60 ARGS=...)'
 	@echo 'make test    run every test (ARGS=... goes to pytest)'
 	@echo 'make check   lint, format, types, import rules'
-	@echo 'make bench   measure the hot paths'
+	@echo 'make bench   measure the Aggregator against its peers and its bars'
 	@echo 'make build   build the Greengrass components, print their digests'
 	@echo 'make synth   synthesise the CDK app into cdk.out'
 	@echo 'make local   start the local cloud and keep it running'
@@ -59,7 +60,7 @@ check: $(VENV_READY)
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-bench: $(VENV_READY) $(CLOUD_READY) layer
+bench: $(VENV_READY) $(BENCH_READY)
 	@.venv/bin/python -m tests.performance.bench $(ARGS)
 
 build:
@@ -74,7 +75,7 @@ local: $(VENV_READY) $(CLOUD_READY) layer
 	@.venv/bin/python -m simulator local $(ARGS)
 
 clean:
-	@rm -rf .venv .venv-cloud .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .venv-cloud .venv-bench .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@rm -rf out cdk.out cloud/node_modules greengrass-build components/*/greengrass-build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -104,6 +105,13 @@ $(CLOUD_READY): $(VENV)
 	@$(UV) pip sync --python .venv-cloud/bin/python --require-hashes simulator/local_cloud/requirements.lock
 	@# Lambda workers start in half the time with bytecode.
 	@.venv-cloud/bin/python -m compileall -q .venv-cloud/lib
+	@touch $@
+
+# The peers of the benchmark, which nothing else needs.
+$(BENCH_READY): $(VENV_READY)
+	@echo 'set-up: peers of the benchmark in .venv-bench'
+	@$(PYTHON) -m venv --clear --without-pip .venv-bench
+	@$(UV) pip sync --python .venv-bench/bin/python --require-hashes tests/performance/requirements.lock
 	@touch $@
 
 # Knows by itself whether there is anything to do.

@@ -13,7 +13,8 @@ from typing import Any
 from tests.performance.engines import Rows
 
 SKETCH_ERROR = 0.01  # of our percentiles, which are read off a sketch; all else must be equal
-PEER_PYTHON = Path(".venv-bench/bin/python")
+ROOT = Path(__file__).parents[2]
+PEER_PYTHON = ROOT / ".venv-bench/bin/python"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ def peers(python: Path = PEER_PYTHON) -> list[Entry]:
         ("polars", "Polars, 1 thread", "file"),
         ("bytewax", "bytewax", "json-2500"),
     ):
-        if python.exists() and not subprocess.run([python, "-c", f"import {engine}"], capture_output=True).returncode:
+        command = [python, "-c", f"import {engine}"]
+        if python.exists() and subprocess.run(command, capture_output=True, check=False).returncode == 0:
             found.append(Entry(name, engine, variant, python))
     return found
 
@@ -58,6 +60,7 @@ class Runner:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join([".", "components"])},
         )
         self.version = self._hear()["version"]

@@ -2,8 +2,8 @@
 
 The columns are drawn exactly as docs/performance.md says, and `published_sha256` proves it: the lines of the published
 workload, rebuilt from the same columns, must have its digest. The engines get the same readings in the form of our
-contract, which leaves out the segment and the sequence number; which sensor is on which segment they are told beforehand,
-as a gateway is.
+contract, which leaves out the segment and the sequence number; which sensor is on which segment they are told
+beforehand, as a gateway is.
 """
 
 import hashlib
@@ -83,7 +83,8 @@ def segment_id(segment: int) -> bytes:
     return b"gw000-seg%02d" % segment
 
 
-def registry() -> Registry:
+def registry(*, in_a_row: bool = False) -> Registry:
+    """The gateway's; with `in_a_row` each segment has the next one downstream, as incident detection needs it."""
     per_segment = SENSORS // SEGMENTS
     return Registry(
         Segment(
@@ -94,6 +95,7 @@ def registry() -> Registry:
             lanes=3,
             sensor_ids=tuple(sensor_id(segment * per_segment + place).decode() for place in range(per_segment)),
             first_sensor_number=segment * per_segment,
+            downstream=segment + 1 if in_a_row and segment + 1 < SEGMENTS else None,
         )
         for segment in range(SEGMENTS)
     )
@@ -122,6 +124,10 @@ def frame(columns: Columns) -> bytes:
             occupancy_permille=np.rint(columns.occupancy * 1000).astype("<u2").tobytes(),
         )
     )
+
+
+def frame_of_nothing() -> bytes:
+    return encode_frame(ReadingFrame("bench", START_MS, b"", b"", b"", b"", b""))
 
 
 def json_messages(columns: Columns, size: int) -> list[bytes]:

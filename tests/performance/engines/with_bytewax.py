@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import bytewax.operators as op
-import bytewax.operators.windowing as windowing
 import msgspec
 from bytewax.dataflow import Dataflow
+from bytewax.operators import windowing
 from bytewax.testing import TestingSink, TestingSource, run_main
 
 from tests.performance.engines import WINDOW_MS, Rows, read_messages

@@ -1,7 +1,7 @@
 """Roadside: from the bytes of local messages through intake and core to closed windows.
 
-Variants are `json-2500`, `frames-250` and so on. Sensor health and incident detection, which no peer does, are off; with
-`+all` appended they are on, and each window is encoded as the message that leaves the gateway.
+Variants are `json-2500`, `frames-250` and so on. Incident detection, which no peer does, is off; with `+all`
+appended it is on, and each window is encoded as the message that leaves the gateway.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ def prepare(directory: Path, variant: str) -> Callable[[], list[ClosedWindow]]:
     form, _, rest = variant.partition("+")
     received = read_messages(directory / f"{form}.messages")
     topic = topics.frames("bench") if form.startswith("frames") else topics.readings("bench")
-    registry = workload.registry()
+    registry = workload.registry(in_a_row=bool(rest))
     config = AggregatorConfig()
 
     def turn() -> list[ClosedWindow]:

@@ -1,0 +1,33 @@
+"""The bars that the figures are held against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A figure of bench.json and what it has to reach; `at_least` False: what it must not exceed."""
+
+    figure: str
+    limit: float
+    says: str
+    at_least: bool = True
+
+    def met(self, figures: Mapping[str, float | None]) -> bool | None:
+        """None where the figure could not be measured."""
+        value = figures.get(self.figure)
+        if value is None:
+            return None
+        return value >= self.limit if self.at_least else value <= self.limit
+
+
+BARS = (
+    Bar("ratio_vs_bytewax", 8, "JSON, 2,500 readings a message, against bytewax"),
+    Bar("ratio_vs_duckdb", 1.2, "the same against DuckDB on one thread"),
+    Bar("frames_vs_json", 5, "packed frames against JSON, 2,500 readings a message"),
+    Bar("frames_vs_duckdb", 10, "packed frames against DuckDB on one thread (a goal)"),
+    Bar("message_item_bytes", 1024, "largest stored window of a day, 25 segments, 250 sensors", at_least=False),
+    Bar("steady_cpu_percent", 2, "of one core, a gateway of 250 sensors at 1 Hz", at_least=False),
+    Bar("rss_mb", 60, "memory of the Aggregator's process", at_least=False),
+    Bar("first_window_s", 3, "from the start of the process to its first window in the cloud", at_least=False),
+)
