@@ -257,6 +257,16 @@ def test_a_jam_of_which_nothing_is_seen_any_more_does_not_count() -> None:
     assert detector.state.tolist() == [State.UNKNOWN, FREE]
 
 
+def test_covered_sensors_that_have_fallen_silent_do_not_count_either() -> None:
+    silent = sums_of(observed_ms=0)
+    detector = CongestionDetector(registry_of(2, 2, 2, in_a_row=True), CongestionRules())
+    run(detector, side_by_side(sums_of(10, 95, 0.3), RATHER_SLOW, QUEUE), 0, 60)
+    run(detector, side_by_side(silent, RATHER_SLOW, QUEUE), 60, 140)
+    assert detector.state.tolist() == [CONGESTED, CONGESTED, CONGESTED]
+    run(detector, side_by_side(silent, RATHER_SLOW, QUEUE), 140, 150)
+    assert detector.state.tolist() == [State.UNKNOWN, FREE, CONGESTED]
+
+
 def test_the_queue_of_an_exit_shows_at_the_station_before_it() -> None:
     # One vehicle in ten leaves by the lane that has no sensor; the queue there slows the station upstream alone.
     slow_before, past_the_exit = sums_of(20, 45, 0.2), sums_of(18, 95, 0.06)
