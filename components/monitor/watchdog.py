@@ -39,6 +39,7 @@ class Watchdog:
         self._silent_after_ms = silent_after_ms
         self._expected: frozenset[str] = frozenset()
         self._known: dict[str, _Known] = {own: _Known(None, now_ms)}
+        self._hearing_since_ms = now_ms
 
     def configure(self, silent_after_ms: int, expected: Collection[str], now_ms: int) -> None:
         """Change what is expected, and when; a component newly expected has from now on to be heard."""
@@ -52,16 +53,21 @@ class Watchdog:
 
     def hear(self, status: Status, now_ms: int) -> None:
         """Take a status. Beyond MAX_COMPONENTS, names that are new are passed over."""
+        if status.component == self._own and self.deaf(now_ms):
+            self._hearing_since_ms = now_ms  # what was missed meanwhile counts against nobody
         known = self._known.get(status.component)
         if known is None and len(self._known) < MAX_COMPONENTS:
             known = self._known[status.component] = _Known(None, now_ms)
         if known is not None:
             known.status, known.since_ms = status, now_ms
 
-    def deaf_ms(self, now_ms: int) -> int:
-        """How long the own echo has been missing; 0 while it comes in time."""
-        age_ms = now_ms - self._known[self._own].since_ms
-        return age_ms if age_ms > ECHO_MS else 0
+    def echo_age_ms(self, now_ms: int) -> int:
+        """How long the own echo has not come."""
+        return now_ms - self._known[self._own].since_ms
+
+    def deaf(self, now_ms: int) -> bool:
+        """Whether the own echo is overdue."""
+        return self.echo_age_ms(now_ms) > ECHO_MS
 
     def components(self, now_ms: int) -> tuple[ComponentHealth, ...]:
         """Everybody's state, by name; a component that is expected but still has time to be heard is not among them."""
@@ -107,7 +113,8 @@ class Watchdog:
                 del self._known[name]
 
     def _state(self, name: str, known: _Known, now_ms: int) -> ComponentState | None:
-        overdue = now_ms - known.since_ms > self._silent_after_ms and not self.deaf_ms(now_ms)
+        silent_ms = now_ms - max(known.since_ms, self._hearing_since_ms)
+        overdue = silent_ms > self._silent_after_ms and not self.deaf(now_ms)
         if known.status is None:
             return "missing" if overdue and name != self._own else None
         if known.status.state == "stopping":

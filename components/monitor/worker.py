@@ -12,7 +12,8 @@ from roadside.contract import topics
 from roadside.contract.errors import DecodeError
 from roadside.contract.heartbeat import ComponentHealth, Reason, SystemState
 from roadside.contract.status import INTERVAL_MS, decode_status
-from roadside.runtime.ports import BusClosedError, BusError, Clock
+from roadside.runtime.hearing import Hearing
+from roadside.runtime.ports import BusClosedError, BusError, Clock, Side
 from roadside.runtime.service import Delivery
 from roadside.runtime.settings import SettingsError, load_settings
 from roadside.runtime.status import StatusTeller
@@ -25,13 +26,15 @@ CONNECTION_LOST: Final = "connection"
 REREAD_MS: Final = 300_000  # nucleus lite stops telling of changes after an update of the component
 READ_RETRY_MS: Final = 5000
 FIRST_HEARTBEAT_MS: Final = INTERVAL_MS + 5000  # by then everybody has been heard
+ECHO_RENEW_MS: Final = 35_000  # three statuses
+ECHO_GIVE_UP_MS: Final = 1_800_000
 CHANGE_GAP_MS: Final = 5000  # between two heartbeats of one minute: a component that comes and goes is no flood
 
 _log = logging.getLogger(__name__)
 
 
 class Surroundings(Protocol):
-    """What the Monitor needs of a Bus, a Configuration and Neighbours."""
+    """What the Monitor needs of a Bus, its Subscriptions, a Configuration and Neighbours."""
 
     def publish_cloud_once(self, topic: str, payload: bytes) -> None: ...
 
@@ -40,6 +43,8 @@ class Surroundings(Protocol):
     def configuration_of(self, component: str) -> dict[str, Any]: ...
 
     def restart(self, component: str) -> None: ...
+
+    def renew(self, side: Side) -> None: ...
 
 
 class MonitorWorker:
@@ -73,6 +78,7 @@ class MonitorWorker:
         self._settings = MonitorSettings()
         now_ms = clock.steady_ms()
         self._watchdog = Watchdog(COMPONENT, self._settings.silent_after_ms, now_ms)
+        self._hearing = Hearing("own status messages", "local", ECHO_RENEW_MS, ECHO_GIVE_UP_MS)
         self._states: dict[str, str] = {}
         self._began_ms = self._reread_due_ms = now_ms
         self._heartbeat_due_ms = now_ms + FIRST_HEARTBEAT_MS
@@ -82,7 +88,7 @@ class MonitorWorker:
     def work(self, deliveries: list[Delivery]) -> int:
         """Hear what came, judge who is silent, and tell it when it is time to or when something has changed.
 
-        Raises BusClosedError when the connection to the nucleus is gone, or is there and carries nothing.
+        Raises BusClosedError when the connection to the nucleus is gone, or carries nothing for long.
         """
         now_ms = self._clock.steady_ms()
         for delivery in deliveries:
@@ -95,9 +101,7 @@ class MonitorWorker:
         if now_ms >= self._reread_due_ms:
             self._reread_due_ms = now_ms + (REREAD_MS if self._read_configuration(now_ms) else READ_RETRY_MS)
         status_due_ms = self._status.tell_if_due("running", self._statistics)
-        deaf_ms = self._watchdog.deaf_ms(now_ms)
-        if deaf_ms > self._settings.silent_after_ms:
-            raise BusClosedError(f"the local bus has not carried our own status for {deaf_ms / 1000:.0f} s")
+        self._hearing.look(self._watchdog.echo_age_ms(now_ms), self._surroundings)
         self._watchdog.forget(now_ms)
         self._restart_silent(now_ms)
         components = self._watchdog.components(now_ms)
@@ -218,4 +222,5 @@ class MonitorWorker:
             "heartbeats_sent": self._heartbeats_sent,
             "heartbeats_lost": self._heartbeats_lost,
             "statuses_unreadable": self._statuses_unreadable,
+            "subscriptions_renewed": self._hearing.renewals,
         }

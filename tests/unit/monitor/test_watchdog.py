@@ -89,12 +89,16 @@ def test_deaf_watchdog_judges_nobody() -> None:
     gateway = Gateway(AGGREGATOR)
     gateway.hear(INGEST)
     gateway.pass_time(ECHO_MS, deaf=True)
-    assert gateway.watchdog.deaf_ms(gateway.now_ms) == 0
+    assert not gateway.watchdog.deaf(gateway.now_ms)
     gateway.pass_time(10 * SILENT_MS, deaf=True)
-    assert gateway.watchdog.deaf_ms(gateway.now_ms) == ECHO_MS + 10 * SILENT_MS
+    assert gateway.watchdog.deaf(gateway.now_ms)
+    assert gateway.watchdog.echo_age_ms(gateway.now_ms) == ECHO_MS + 10 * SILENT_MS
     assert gateway.states == {INGEST: "running"}
     assert gateway.restarts() == []
     gateway.hear(OWN)
+    gateway.pass_time(SILENT_MS)
+    assert gateway.states == {INGEST: "running"}, "what was missed meanwhile counts against nobody"
+    gateway.pass_time(1)
     assert gateway.states == {AGGREGATOR: "missing", INGEST: "silent"}
 
 

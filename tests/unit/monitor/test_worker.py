@@ -15,6 +15,8 @@ from monitor.worker import (
     COMPONENT,
     CONFIGURATION,
     CONNECTION_LOST,
+    ECHO_GIVE_UP_MS,
+    ECHO_RENEW_MS,
     FIRST_HEARTBEAT_MS,
     STATUS,
     MonitorWorker,
@@ -23,7 +25,7 @@ from roadside.contract import topics
 from roadside.contract.heartbeat import Heartbeat, SystemState, decode_heartbeat
 from roadside.contract.status import INTERVAL_MS, State, Status, encode_status
 from roadside.runtime.clock import ManualClock
-from roadside.runtime.ports import BusClosedError, BusRefusedError, BusUnavailableError
+from roadside.runtime.ports import BusClosedError, BusRefusedError, BusUnavailableError, Side
 from roadside.runtime.service import Delivery
 from roadside.runtime.settings import load_settings
 from roadside.runtime.status import StatusTeller
@@ -38,7 +40,7 @@ class Nucleus:
 
     def __init__(self) -> None:
         self.tree: dict[str, Any] = {"expected": [], "heartbeatSeconds": 60}
-        self.carries_local = True
+        self.carries_local = self.renewable = True
         self.cloud_error: Exception | None = None
         self.restart_error: Exception | None = None
         self.heartbeats: list[Heartbeat] = []
@@ -62,6 +64,10 @@ class Nucleus:
         if component == "absent":
             raise BusUnavailableError("no such component")
         return {"of": component, "password": "p4ss"}
+
+    def renew(self, side: Side) -> None:
+        assert side == "local"
+        self.carries_local |= self.renewable
 
     def restart(self, component: str) -> None:
         if self.restart_error is not None:
@@ -199,13 +205,23 @@ def test_restarts_can_be_switched_off_while_running(bench: Bench) -> None:
     assert bench.nucleus.restarted == []
 
 
-def test_deaf_monitor_judges_nobody_and_ends_to_be_started_anew(bench: Bench) -> None:
+def test_deaf_monitor_judges_nobody_and_mends_its_subscriptions(bench: Bench) -> None:
     bench.run(FIRST_HEARTBEAT_MS, AGGREGATOR)
     bench.nucleus.carries_local = False
-    with pytest.raises(BusClosedError, match="has not carried our own status"):
-        bench.run(600_000)
+    bench.run(ECHO_RENEW_MS + 20_000)
+    assert bench.nucleus.carries_local, "they were renewed"
+    bench.run(60_000, AGGREGATOR)
     assert {state for _, told in bench.told for state in told.values()} == {"running"}
     assert bench.nucleus.restarted == []
+    [own] = [each for each in bench.last.components if each.component == COMPONENT]
+    assert own.counters["subscriptions_renewed"] == 1
+
+
+def test_monitor_that_stays_deaf_ends_to_be_started_anew(bench: Bench) -> None:
+    bench.nucleus.carries_local = bench.nucleus.renewable = False
+    with pytest.raises(BusClosedError, match="own status messages"):
+        bench.run(2 * ECHO_GIVE_UP_MS)
+    assert bench.clock.steady_ms() >= ECHO_GIVE_UP_MS
 
 
 def test_heartbeats_that_cannot_leave_are_counted_and_the_next_one_is_sent(bench: Bench) -> None:
