@@ -33,6 +33,7 @@ LAYERS: Final[dict[str, tuple[str, ...]]] = {
     "aggregator": ("contract", "core", "runtime"),
     "sensor_ingest": ("contract", "runtime"),
     "monitor": ("contract", "runtime"),
+    "sensor_emulator": ("contract", "runtime", "traffic"),
     SUITE: (),
 }
 

@@ -13,12 +13,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from roadside.contract.summary import ReadingFrame
+from roadside.contract.summary import MAX_FRAME_READINGS, ReadingFrame
 from sensor_ingest.mapping import Reading
 
-# A reading is 14 bytes in five columns; with the longest source's name a full frame has 6,876 bytes. Nucleus lite
-# closes the connection for good over a message of more than about 7,000.
-MAX_FRAME_READINGS: Final = 480
 _MAX_OFFSET_MS: Final = 0xFFFF_FFFF
 
 

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
+from roadside.contract.summary import MAX_FRAME_READINGS
 from roadside.runtime.segments import SegmentSettings
-from sensor_ingest.batcher import MAX_FRAME_READINGS
 from sensor_ingest.mapping import Mapper, MappingRules, OccupancyUnit, SpeedUnit, TimestampUnit
 from sensor_ingest.presets import PRESETS
 

@@ -30,6 +30,8 @@ from simulator.local_nucleus.recipe import read_recipe
 ROOT = build.ROOT
 RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 PACKAGED = [folder for folder in build.LAYERS if folder != build.SUITE]
+# False readings are not for every gateway.
+OF_THE_SUITE = [folder for folder in PACKAGED if folder != "sensor_emulator"]
 
 # The keys we use, in the case that nucleus lite insists on.
 TOP_KEYS = {
@@ -58,6 +60,10 @@ def read(path: Path) -> dict[str, Any]:
 
 def recipe_of(folder: str) -> dict[str, Any]:
     return read(build.load(folder).recipe)
+
+
+def needs_numpy(folder: str) -> bool:
+    return bool({"core", "traffic"} & set(build.LAYERS[folder]))
 
 
 def access_control(recipe: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -137,7 +143,7 @@ def test_component_runs_from_its_zip_as_the_process_that_gets_the_signal(folder:
     assert f"export PYTHONPATH={unpacked}" in run
     assert run[-1] == f"exec {{work:path}}/venv/bin/python3 -m {folder} --state-dir {{work:path}}"
     environment = manifest["Lifecycle"]["Setenv"]
-    numpy = {"OPENBLAS_NUM_THREADS": "1"} if "core" in build.LAYERS[folder] else {}
+    numpy = {"OPENBLAS_NUM_THREADS": "1"} if needs_numpy(folder) else {}
     assert environment == {"PYTHONUNBUFFERED": "1"} | numpy
     assert manifest["Lifecycle"]["install"]["Timeout"] > 120, "the default is too short for a cellular line"
 
@@ -195,7 +201,11 @@ GRANTED = {
         ("SubscribeToTopic", topics.STATUS_RESOURCE),
         ("PublishToTopic", status("Monitor")),
         ("PublishToIoTCore", cloud(topics.uplink("heartbeat", "THING"))),
-        *(("RestartComponent", build.load(folder).name) for folder in PACKAGED if folder != "monitor"),
+        *(("RestartComponent", build.load(folder).name) for folder in OF_THE_SUITE if folder != "monitor"),
+    },
+    "sensor_emulator": {
+        ("PublishToTopic", topics.frames("emulator")),
+        ("PublishToTopic", status("SensorEmulator")),
     },
 }
 
@@ -280,9 +290,13 @@ def test_dependencies_are_soft_and_in_the_range_syntax_of_both_nuclei(path: Path
         )
 
 
-def test_suite_depends_on_every_component_at_the_version_that_is_built() -> None:
+def test_sensor_emulator_is_deployed_only_where_somebody_asks_for_it_by_name() -> None:
+    assert "city.roadside.SensorEmulator" not in recipe_of(build.SUITE)["ComponentDependencies"]
+
+
+def test_suite_depends_on_every_other_component_at_the_version_that_is_built() -> None:
     dependencies = recipe_of(build.SUITE)["ComponentDependencies"]
-    ours = {build.load(folder).name: Version(build.load(folder).version) for folder in PACKAGED}
+    ours = {build.load(folder).name: Version(build.load(folder).version) for folder in OF_THE_SUITE}
     assert dependencies.keys() - {"aws.greengrass.Nucleus"} == ours.keys()
     for name, version in ours.items():
         wanted = dependencies[name]["VersionRequirement"].replace(" ", ",")
@@ -312,7 +326,7 @@ def test_gateway_installs_the_pinned_versions_of_the_project_and_no_others(folde
     assert gateway.items() <= project.items()
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     needed = {Requirement(each).name for each in dependencies}
-    if "core" not in build.LAYERS[folder]:
+    if not needs_numpy(folder):
         needed -= {"numpy"}
     assert {name for name, _ in gateway} - {"awscrt"} == needed
 

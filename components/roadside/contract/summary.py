@@ -16,6 +16,9 @@ from roadside.contract.sketch_bins import DEFAULT_ERROR_PERMILLE
 SCHEMA: Final = 1
 MAX_INTEGER: Final = (1 << 53) - 1  # the largest that every JSON reader keeps (RFC 7493); instants stay within int64
 MAX_UINT32: Final = (1 << 32) - 1
+# A reading is 14 bytes in five columns; with the longest source's name a full frame has 6,876 bytes. Nucleus lite
+# closes the connection for good over a message of more than about 7,000.
+MAX_FRAME_READINGS: Final = 480
 
 
 class CongestionState(IntEnum):

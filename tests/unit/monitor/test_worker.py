@@ -5,11 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from components import build
 from monitor.notebook import CONFIGURATIONS_FILE, HEARTBEAT_FILE, Notebook
-from monitor.settings import MonitorSettings
 from monitor.worker import (
     CHANGE_GAP_MS,
     COMPONENT,
@@ -27,7 +24,6 @@ from roadside.contract.status import INTERVAL_MS, State, Status, encode_status
 from roadside.runtime.clock import ManualClock
 from roadside.runtime.ports import BusClosedError, BusRefusedError, BusUnavailableError, Side
 from roadside.runtime.service import Delivery
-from roadside.runtime.settings import load_settings
 from roadside.runtime.status import StatusTeller
 
 GATEWAY = "gw-1"
@@ -124,14 +120,6 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
-
-
-def test_recipe_and_code_have_the_same_defaults() -> None:
-    recipe = yaml.safe_load(build.load("monitor").recipe.read_text())
-    configuration = dict(recipe["ComponentConfiguration"]["DefaultConfiguration"])
-    assert load_settings(MonitorSettings, configuration) == MonitorSettings()
-    del configuration["accessControl"]
-    assert configuration.keys() == set(MonitorSettings.__struct_encode_fields__)
 
 
 def test_first_heartbeat_comes_when_all_have_been_heard_and_then_one_a_minute(bench: Bench) -> None:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from roadside.contract.codec import decode_frame, encode_frame
-from roadside.contract.summary import ReadingFrame
-from sensor_ingest.batcher import MAX_FRAME_READINGS, Batch, Batcher, pack
+from roadside.contract.summary import MAX_FRAME_READINGS, ReadingFrame
+from sensor_ingest.batcher import Batch, Batcher, pack
 from sensor_ingest.mapping import EARLIEST_MS, LATEST_MS, Reading
 
 LITE_LIMIT_BYTES = 7000
