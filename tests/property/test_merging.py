@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from roadside.core.grid import WindowGrid
 from roadside.core.readings import NONE
+from roadside.core.sensor_sums import sum_by_sensor
 from roadside.core.sketch import BIN_COUNT, BIN_OF_SPEED, quantile_kmh
 from roadside.core.summary import SegmentSums, summarise
 from tests.unit.roadside.core.builders import Row, batch_of, registry_of
@@ -38,7 +39,7 @@ def sums_of(rows: list[Row]) -> SegmentSums:
     grid = WindowGrid(0, 10_000, INTERVAL_MS, SENSORS, len(REGISTRY.segments))
     report = grid.insert(batch_of(rows))
     assert report.accepted.all()
-    return summarise(grid, REGISTRY, INTERVAL_MS)
+    return summarise(sum_by_sensor(grid, INTERVAL_MS), REGISTRY)
 
 
 def assert_equal(a: SegmentSums, b: SegmentSums) -> None:

@@ -14,6 +14,7 @@ from roadside.contract.merging import merge_windows
 from roadside.contract.summary import CongestionState, SegmentSummary, WindowSummary
 from roadside.core.aggregator import ClosedWindow
 from roadside.core.grid import WindowGrid
+from roadside.core.sensor_sums import sum_by_sensor
 from roadside.core.summary import summarise
 from tests.unit.roadside.core.builders import Row, batch_of, registry_of
 
@@ -44,7 +45,7 @@ def window_of(readings: list[Row], start_ms: int, window_ms: int) -> WindowSumma
     if inside:
         assert grid.insert(batch_of(inside)).accepted.all()
     nothing = np.zeros(len(REGISTRY.segments), dtype=np.int64)
-    sums = summarise(grid, REGISTRY, INTERVAL_MS)
+    sums = summarise(sum_by_sensor(grid, INTERVAL_MS), REGISTRY)
     closed = ClosedWindow(start_ms, window_ms, 0, sums, nothing, nothing, nothing, nothing, nothing, nothing)
     return WindowSummary("g", 1, 1, start_ms, window_ms, segment_summaries(closed, REGISTRY))
 

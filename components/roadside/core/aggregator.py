@@ -170,8 +170,7 @@ class Aggregator:
         watermark_ms = self.clock.watermark_ms(steady_ms)
         if watermark_ms is not None:
             final_ms = max(self.final_ms, watermark_ms - self.config.correction_age_ms)
-            start_ms = batch.timestamp_ms // window_ms * window_ms
-            fault[(fault == 0) & (start_ms <= final_ms - window_ms)] = Fault.TOO_LATE
+            fault[(fault == 0) & (batch.timestamp_ms < final_ms // window_ms * window_ms)] = Fault.TOO_LATE
         usable = batch.rows(fault == 0) if fault.any() else batch
         if len(usable):
             windows = list(usable.by_window(window_ms))
@@ -198,15 +197,15 @@ class Aggregator:
         intervals: list[SensorInterval] = []
         for start_ms in self._due(self.next_start_ms, watermark_ms):
             grid = self.grid(start_ms)
-            by_sensor = sum_by_sensor(grid, self.registry, self.config.reading_interval_ms)
+            by_sensor = sum_by_sensor(grid, self.config.reading_interval_ms)
             if self.health.excluded.any():
                 self.excluded[start_ms] = self.health.excluded
-            sums = self._sums(grid)
+            sums = summarise(by_sensor, self.registry, self.excluded.get(start_ms))
             sensor_changes += self.health.update(by_sensor, grid.end_ms, grid.window_ms)
             intervals += self.tally.add(by_sensor, self.health.fault, start_ms, grid.end_ms)
             changes += self.detector.update(sums, grid.end_ms, grid.window_ms)
             if self.incidents.has_pairs:
-                lanes = self._lanes.vehicles(grid, self.excluded.get(start_ms))
+                lanes = self._lanes.vehicles(by_sensor, self.excluded.get(start_ms))
                 incidents += self.incidents.update(sums, lanes, grid.end_ms, grid.window_ms)
             self.states[start_ms] = self.detector.state
             windows.append(self._edition(grid, sums))
@@ -370,12 +369,11 @@ class Aggregator:
                 continue
             waited = steady_ms is None or steady_ms >= grid.late_since_ms + self.config.correction_delay_ms
             if waited or grid.end_ms + self.config.correction_age_ms <= watermark_ms:
-                editions.append(self._edition(grid, self._sums(grid)))
+                by_sensor = sum_by_sensor(grid, self.config.reading_interval_ms)
+                sums = summarise(by_sensor, self.registry, self.excluded.get(start_ms))
+                editions.append(self._edition(grid, sums))
                 self.counters.corrections += 1
         return editions
-
-    def _sums(self, grid: WindowGrid) -> SegmentSums:
-        return summarise(grid, self.registry, self.config.reading_interval_ms, self.excluded.get(grid.start_ms))
 
     def _edition(self, grid: WindowGrid, sums: SegmentSums) -> ClosedWindow:
         grid.revision += 1

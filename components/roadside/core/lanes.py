@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from roadside.core.grid import WindowGrid
 from roadside.core.readings import NONE
 from roadside.core.registry import Registry
+from roadside.core.sensor_sums import SensorSums
 
 MAX_LANES = 8  # wider segments are not told lane by lane
 
@@ -28,19 +28,15 @@ class LaneTable:
     def __init__(self, registry: Registry) -> None:
         self._segments = len(registry.segments)
         lanes = lane_counts(registry)
-        first = np.concatenate([[0], np.cumsum([len(segment.sensor_ids) for segment in registry.segments])])[:-1]
-        lane = np.arange(registry.sensor_count) - first[registry.sensor_segment]
+        lane = np.arange(registry.sensor_count) - registry.first_sensor[registry.sensor_segment]
         self._sensor = np.flatnonzero(lane < lanes[registry.sensor_segment])
         self._cell = registry.sensor_segment[self._sensor] * MAX_LANES + lane[self._sensor]
 
-    def vehicles(self, grid: WindowGrid, excluded: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
+    def vehicles(self, sums: SensorSums, excluded: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
         """Vehicles of the window, int64 [segments, MAX_LANES]; NONE for a lane that told nothing or is `excluded`."""
-        sensor, vehicles, _, _ = grid.readings()
-        told = np.zeros(grid.sensor_count, dtype=bool)
-        told[sensor] = True
+        told = sums.readings > 0
         if excluded is not None:
             told &= ~excluded
-        by_sensor = np.bincount(sensor, weights=vehicles, minlength=grid.sensor_count).astype(np.int64)
         table = np.full(self._segments * MAX_LANES, NONE, dtype=np.int64)
-        table[self._cell] = np.where(told, by_sensor, NONE)[self._sensor]
+        table[self._cell] = np.where(told, sums.vehicle_count, NONE)[self._sensor]
         return table.reshape(self._segments, MAX_LANES)

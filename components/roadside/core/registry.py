@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from roadside.core.errors import ConfigurationError
 
+MAX_TABLE = 1 << 16  # numbers, to be looked up in a table: one step instead of a search, for half a megabyte
+
 
 class RoadClass(StrEnum):
     """How congestion shows: on freeways as low speed, on streets with signals as standing occupancy."""
@@ -53,6 +55,8 @@ class Registry:
     ----------
     segments : tuple of Segment, [segments]
     sensor_segment : intp [sensors], index of each sensor's segment
+    first_sensor : intp [segments], index of the segment's first sensor, or of the next one's if it has none
+    populated_segments : intp, indexes of the segments that have sensors
     downstream, upstream : intp [segments], index of the neighbour on the same road, -1 where this gateway has none
     fingerprint : str, equal for equal registries
 
@@ -81,14 +85,16 @@ class Registry:
         _must_be_unique("segment number", [segment.number for segment in self.segments])
         _must_be_unique("sensor number", numbers)
         _must_be_unique("sensor id", sensor_ids)
-        self.sensor_segment = np.repeat(
-            np.arange(len(self.segments)), [len(segment.sensor_ids) for segment in self.segments]
-        )
+        sizes = np.array([len(segment.sensor_ids) for segment in self.segments], dtype=np.intp)
+        self.sensor_segment = np.repeat(np.arange(len(self.segments)), sizes)
+        self.first_sensor = np.cumsum(sizes) - sizes
+        self.populated_segments = np.flatnonzero(sizes)
         self.free_flow_kmh = np.array([segment.free_flow_kmh for segment in self.segments])
         self.downstream, self.upstream = _neighbours(self.segments)
         self.sensor_numbers = np.array(numbers, dtype=np.int64)
         self._by_number = np.argsort(self.sensor_numbers)
         self._ordered_numbers = self.sensor_numbers[self._by_number]
+        self._index_from = self._table_of_numbers()
         self._index_of_id = {sensor_id: index for index, sensor_id in enumerate(sensor_ids)}
         described = json.dumps([asdict(segment) for segment in self.segments], sort_keys=True)
         self.fingerprint = hashlib.sha256(described.encode()).hexdigest()[:16]
@@ -106,8 +112,20 @@ class Registry:
         """Index of each numbered sensor, intp [n]; -1 where it is unknown."""
         if self.sensor_count == 0:
             return np.full(len(numbers), -1, dtype=np.intp)
+        if self._index_from is not None:
+            # Beyond either end of the table is its last entry, which is of no sensor.
+            place = numbers.astype(np.int64) - self._ordered_numbers[0]
+            return self._index_from[np.where(place < 0, -1, np.minimum(place, len(self._index_from) - 1))]
         place = np.minimum(np.searchsorted(self._ordered_numbers, numbers), self.sensor_count - 1)
         return np.where(self._ordered_numbers[place] == numbers, self._by_number[place], -1)
+
+    def _table_of_numbers(self) -> npt.NDArray[np.intp] | None:
+        """Index of the sensor with each number from the lowest on, and -1 last; None if they lie too far apart."""
+        if not self.sensor_count or self._ordered_numbers[-1] - self._ordered_numbers[0] >= MAX_TABLE:
+            return None
+        table = np.full(self._ordered_numbers[-1] - self._ordered_numbers[0] + 2, -1, dtype=np.intp)
+        table[self.sensor_numbers - self._ordered_numbers[0]] = np.arange(self.sensor_count)
+        return table
 
 
 def _neighbours(segments: Sequence[Segment]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -1,7 +1,8 @@
 """Roadside: from the bytes of local messages through intake and core to closed windows.
 
-Variants are `json-2500`, `frames-250` and so on. Incident detection, which no peer does, is off; with `+all`
-appended it is on, and each window is encoded as the message that leaves the gateway.
+Variants are `json-2500`, `frames-250` and so on. Sensor health, summaries of sensors and incident detection, which no
+peer has, are off; congestion is always judged. With `+all` appended everything is on, and each window is encoded as the
+message that leaves the gateway.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from roadside.contract import topics
 from roadside.contract.codec import encode_window
 from roadside.contract.summary import WindowSummary
 from roadside.core.aggregator import Aggregator, AggregatorConfig, ClosedWindow
+from roadside.core.health import HealthRules
 from roadside.core.readings import NONE
 from roadside.core.sketch import quantile_kmh
 from tests.performance import workload
@@ -27,6 +29,8 @@ def prepare(directory: Path, variant: str) -> Callable[[], list[ClosedWindow]]:
     topic = topics.frames("bench") if form.startswith("frames") else topics.readings("bench")
     registry = workload.registry(in_a_row=bool(rest))
     config = AggregatorConfig()
+    if not rest:
+        config = AggregatorConfig(sensor_interval_ms=0, health=HealthRules(enabled=False))
 
     def turn() -> list[ClosedWindow]:
         intake, aggregator = Intake(), Aggregator(registry, config)

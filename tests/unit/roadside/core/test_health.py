@@ -48,14 +48,21 @@ class Truth:
             heard = self.heard[row]
             vehicles = self.vehicles[row] * heard
             told = np.where((vehicles == 0) & (self.occupied_ms[row] == 0), 0, self.reading[row])
+            speed = self.speed_dkmh[row]
             yield SensorSums(
                 readings=30 * heard,
                 vehicle_count=vehicles,
                 vehicles_with_speed=vehicles,
-                pace_sum=vehicles * 36_000_000 // self.speed_dkmh[row],
+                clipped_vehicles=0 * vehicles,
+                speed_sum=vehicles * speed,
+                pace_sum=vehicles * 36_000_000 // speed,
+                speed_square_sum=vehicles * speed * speed,
+                speed_min=speed,
+                speed_max=speed,
                 occupied_ms=self.occupied_ms[row] * heard,
                 observed_ms=WINDOW_MS * heard,
                 reading=np.where(heard, told, -1),
+                measured=(np.arange(len(speed)), speed, vehicles),
             )
 
 

@@ -26,6 +26,12 @@ def test_sensor_numbers_need_not_follow_the_order_of_the_segments() -> None:
     assert registry.index_of_numbers(np.array([0, 1, 10])).tolist() == [1, 2, 0]
 
 
+def test_numbers_that_lie_far_apart_are_found_as_well() -> None:
+    registry = Registry([replace(NORTH, first_sensor_number=2**32 - 2), SOUTH])
+    asked = [2**32 - 1, 2**32 - 2, 10, 9, 11, 2**31, 0]
+    assert registry.index_of_numbers(np.array(asked)).tolist() == [2, 1, 0, -1, -1, -1, -1]
+
+
 def test_segments_without_sensors_and_gateways_without_any_know_no_sensor() -> None:
     assert registry_of(1, 0, 1).sensor_segment.tolist() == [0, 2]
     empty = registry_of(0)

@@ -6,6 +6,7 @@ import pytest
 from roadside.core.grid import WindowGrid
 from roadside.core.readings import NONE
 from roadside.core.registry import Registry
+from roadside.core.sensor_sums import sum_by_sensor
 from roadside.core.summary import SegmentSums, summarise
 from tests.unit.roadside.core.builders import T0_MS, Row, batch_of, registry_of
 
@@ -13,7 +14,7 @@ from tests.unit.roadside.core.builders import T0_MS, Row, batch_of, registry_of
 def sums_of(registry: Registry, rows: list[Row], interval_ms: int = 1_000) -> SegmentSums:
     grid = WindowGrid(T0_MS, 10_000, interval_ms, registry.sensor_count, len(registry.segments))
     grid.insert(batch_of(rows))
-    return summarise(grid, registry, interval_ms)
+    return summarise(sum_by_sensor(grid, interval_ms), registry)
 
 
 def test_speeds_are_over_vehicles_and_the_mean_is_harmonic() -> None:
