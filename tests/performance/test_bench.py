@@ -9,7 +9,7 @@ import pytest
 from tests.performance import race, workload
 from tests.performance.engines import WINDOW_MS, Rows
 
-OURS = [race.ours(variant, variant) for variant in ("json-2500", "frames-250", "frames-2500+all")]
+OURS = [race.ours(variant, variant) for variant in ("json-2500", "frames-250")]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 Variants are `json-2500`, `frames-250` and so on. Sensor health, summaries of sensors and incident detection, which no
 peer has, are off; congestion is always judged. With `+all` appended everything is on, and each window is encoded as the
-message that leaves the gateway.
+message that leaves the gateway. Sensor health then leaves sensors out, as drawn readings are not like real ones.
 """
 
 from collections.abc import Callable
