@@ -78,11 +78,13 @@ def test_gdk_builds_a_component_to_the_bytes_of_the_suite(folder: str, checkout:
     assert alone.items() <= suite.items()
 
 
-def test_gdk_builds_the_same_from_a_checkout_without_links(checkout: Path, tmp_path: Path) -> None:
-    linked = gdk_build(checkout)
-    unlinked = gdk_build(copy_checkout(tmp_path / "unlinked", links=False))
-    # The GDK looks for the recipe under its link's name, so there is a second copy of the suite's.
-    assert unlinked.pop("recipes/recipe.yaml") == linked["recipes/city.roadside.Suite.yaml"]
+@pytest.mark.parametrize("folder", build.LAYERS)
+def test_gdk_builds_the_same_from_a_checkout_without_links(folder: str, checkout: Path, tmp_path: Path) -> None:
+    place = Path() if folder == build.SUITE else Path("components", folder)
+    linked = gdk_build(checkout / place)
+    unlinked = gdk_build(copy_checkout(tmp_path / "unlinked", links=False) / place)
+    # The GDK looks for the recipe under its link's name, so there is a second copy of the project's own.
+    assert unlinked.pop("recipes/recipe.yaml") == linked[f"recipes/{build.load(folder).recipe.name}"]
     assert unlinked == linked
 
 
