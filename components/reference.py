@@ -101,7 +101,7 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "required"
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
     if isinstance(value, msgspec.Struct):
-        return "that of its keys"
+        return "see below"
     text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
     return "absent" if value is None else f"`{text}`"
 
