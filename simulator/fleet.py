@@ -102,15 +102,13 @@ class Fleet:
         """Let the gateways go on without new readings."""
         self._serve_until(time.time() + seconds)
 
-    @property
-    def waiting(self) -> int:
-        """Messages not yet acknowledged, and readings not yet taken."""
-        backlog = sum(gateway.statistics().uplink.backlog_messages for gateway in self.local)
-        return backlog + sum(gateway.waiting + gateway.link.unacknowledged for gateway in self.real)
-
-    def lacks(self, starts_ms: Collection[int]) -> int:
-        """How many of these windows were not acknowledged yet, over all gateways."""
-        return sum(len(set(starts_ms) - gateway.link.acknowledged_starts_ms) for gateway in self.gateways)
+    def under_way(self, starts_ms: Collection[int]) -> int:
+        """Messages with readings that wait for a process, and of these windows and of events those not acknowledged."""
+        until_ms = max(starts_ms)
+        links = [gateway.link for gateway in self.gateways]
+        lacking = sum(len(set(starts_ms) - link.acknowledged_starts_ms) for link in links)
+        unacknowledged = sum(link.unacknowledged(until_ms) for link in links)
+        return lacking + unacknowledged + sum(real.waiting for real in self.real)
 
     def _serve_until(self, at_s: float) -> None:
         """Serve, and at least once: a machine that is behind still has to take acknowledgements."""

@@ -66,11 +66,13 @@ class MeteredLink:
         self._sent: dict[tuple[int, int], int | None] = {}  # likewise, but every message -> start of its window
         self.acknowledged_starts_ms: set[int] = set()
 
-    @property
-    def unacknowledged(self) -> int:
-        """Messages that were published and of which the cloud has said nothing yet."""
+    def unacknowledged(self, until_ms: int) -> int:
+        """Messages that were published and of which the cloud has said nothing yet.
+
+        Not those of windows that start after `until_ms`: silence goes on closing windows for ever.
+        """
         with self._lock:
-            return len(self._sent)
+            return sum(start_ms is None or start_ms <= until_ms for start_ms in self._sent.values())
 
     @property
     def connected(self) -> bool:

@@ -59,7 +59,9 @@ def run(path: Path, pipe: Connection, first_step: int, last_step: int | None) ->
     pipeline.apply(configured)
     pipe.send_bytes(RESTORED + str(pipeline.statistics(wall_ms).readings_accepted).encode())
     step = first_step
-    import sys; print(pipeline.statistics(wall_ms), len(store.journal.records()), file=sys.stderr, flush=True)
+    import sys
+
+    print(pipeline.statistics(wall_ms), len(store.journal.records()), file=sys.stderr, flush=True)
 
     def work() -> None:
         wall_ms, steady_ms = START_MS + STEP_MS * step, STEP_MS * step

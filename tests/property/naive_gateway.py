@@ -278,7 +278,7 @@ class NaiveWindow:
     start_ms: int
     readings: dict[tuple[int, int], Reading] = field(default_factory=dict)  # by sensor and instant
     slots: set[tuple[int, int]] = field(default_factory=set)  # sensor and slot of the first reading there
-    second_readings: int = 0
+    second_readings: Counter[int] = field(default_factory=Counter)  # by sensor
     duplicates: Counter[int] = field(default_factory=Counter)
     late: Counter[int] = field(default_factory=Counter)
     rejected: Counter[int] = field(default_factory=Counter)
@@ -380,9 +380,9 @@ class NaiveGateway:
         slot = (reading.sensor, (reading.timestamp_ms - start_ms) // self.times.reading_interval_ms)
         if slot in window.slots:
             slots = math.ceil(Fraction(self.times.window_ms, self.times.reading_interval_ms))
-            if window.second_readings >= slots * len(self.segment_of):
+            if window.second_readings[reading.sensor] >= slots:
                 return "OVERFLOW"
-            window.second_readings += 1
+            window.second_readings[reading.sensor] += 1
         window.slots.add(slot)
         window.readings[key] = reading
         self.counts["accepted"] += 1

@@ -49,6 +49,7 @@ class WindowGrid:
         self.speed_dkmh = np.zeros(cells, dtype=np.int16)
         self.occupancy_permille = np.zeros(cells, dtype=np.int16)
         self.side: dict[tuple[int, int], Row] = {}  # (sensor, offset) of second readings in a slot
+        self._aside = [0] * sensor_count  # how many of them each sensor has
         self.duplicates = np.zeros(segment_count, dtype=np.int64)
         self.late = np.zeros(segment_count, dtype=np.int64)
         self.rejected = np.zeros(segment_count, dtype=np.int64)
@@ -92,12 +93,17 @@ class WindowGrid:
             if stored is not None:
                 duplicate[i] = True
                 conflict[i] = stored != told
-            elif len(self.side) < len(self.offset_ms):
-                self.side[place] = told
+            elif self._aside[place[0]] < self.slots:  # of each sensor: one that floods takes no room from the others
+                self.put_aside(place, told)
                 accepted[i] = True
             else:
                 overflow[i] = True
         return InsertReport(accepted, duplicate, conflict, overflow)
+
+    def put_aside(self, place: tuple[int, int], told: Row) -> None:
+        """Keep a second reading of a slot."""
+        self.side[place] = told
+        self._aside[place[0]] += 1
 
     def _differs(
         self, batch: ReadingBatch, rows: npt.NDArray[np.intp], cell: npt.NDArray[np.integer]

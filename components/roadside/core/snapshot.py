@@ -183,7 +183,8 @@ def _restore_grid(aggregator: Aggregator, piece: bytes) -> None:
         if arrays[name].shape != getattr(grid, name).shape:
             raise SnapshotError(f"{name} of window {grid.start_ms} has shape {arrays[name].shape}")
         setattr(grid, name, arrays[name])
-    grid.side = {(sensor, offset): (count, speed, share) for sensor, offset, count, speed, share in head["side"]}
+    for sensor, offset, *told in head["side"]:
+        grid.put_aside((sensor, offset), tuple(told))
     grid.revision = head["revision"]
     grid.late_since_ms = 0 if head["has_late"] else None
     grid.changed = False
