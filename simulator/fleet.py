@@ -48,6 +48,7 @@ class Fleet:
         self.gateways: list[RealGateway | LocalGateway] = []
         self.on_poll: Callable[[], None] = lambda: None  # called between any two things that the fleet does
         self.longest_stall_s = 0.0  # between two slices, beyond their time
+        self.fed_s = 0.0  # seconds of the run whose readings are on their way
         self._options = options
         self._city = city
         self._identities = identities
@@ -84,7 +85,8 @@ class Fleet:
             if second < duration_s:
                 feed.draw(second)
             for part, arrivals in enumerate(feed.deliver(second), start=1):
-                due_s = start_ms / 1000 + second + part / SLICES
+                self.fed_s = second + part / SLICES
+                due_s = start_ms / 1000 + self.fed_s
                 self._serve_until(due_s)
                 for real in self.real:
                     real.lag_ms = round(1000 * max(0.0, time.time() - due_s))
@@ -96,6 +98,7 @@ class Fleet:
             second += 1
             if second == duration_s:
                 caught_up_s = time.time() - start_ms / 1000
+        self.fed_s = float("inf")
         return duration_s / caught_up_s
 
     def serve(self, seconds: float) -> None:
