@@ -10,7 +10,7 @@ from roadside.runtime.database import StoreError
 from roadside.runtime.outbox import OutgoingMessage
 from roadside.runtime.ports import BusClosedError, BusRefusedError, BusUnavailableError
 from roadside.runtime.store import GatewayStore
-from roadside.runtime.uplink import DISK_RETRY_MS, Uplink, UplinkSettings, mark_backfill
+from roadside.runtime.uplink import DISK_RETRY_MS, OFFERED_AT_ONCE, Uplink, UplinkSettings, mark_backfill
 
 WALL_MS = 1_800_000_000_000
 WINDOW = WindowSummary("g", 1, 1, 0, 10_000, (SegmentSummary(7),))
@@ -54,11 +54,15 @@ class Bench:
     def restart(self) -> None:
         self.uplink = Uplink(self.store.outbox, self.store.epoch_ms, self.bus, self.settings, self.on_late)
 
-    def queue(self, payload: bytes, kind: CloudKind = "windows", at_ms: int = 0) -> int:
+    def queue(self, payload: bytes, kind: CloudKind = "windows", at_ms: int = 0, *, offered: bool = True) -> int:
         with self.store.transaction():
             sequence = self.store.outbox.next_sequence()
-            self.store.outbox.add(OutgoingMessage(sequence, kind, "topic", payload, WALL_MS + at_ms))
+            message = OutgoingMessage(sequence, kind, "topic", payload, WALL_MS + at_ms)
+            self.store.outbox.add(message, offered=offered)
         return sequence
+
+    def offered(self) -> list[int]:
+        return [header.sequence for header in self.store.outbox.headers() if header.offered]
 
     def pump(self, at_ms: int = 0) -> int:
         return self.uplink.pump(WALL_MS + at_ms, at_ms)
@@ -317,6 +321,151 @@ def test_a_late_window_that_is_none_is_set_aside() -> None:
     bench.pump()
     assert bench.take() == []
     assert len(bench.store.outbox.dead_letters()) == 1
+
+
+def test_a_window_is_offered_on_the_disk_before_the_bus_has_it_and_a_backlog_many_at_a_time() -> None:
+    bench = Bench()
+    for number in range(OFFERED_AT_ONCE + 5):
+        bench.queue(b"%d" % (number + 1), at_ms=-120_000, offered=False)
+
+    def look(payload: bytes) -> None:
+        assert int(payload) in bench.offered()
+
+    bench.bus.fault = look
+    bench.uplink.configure(UplinkSettings(publishes_per_second=90, window=3))
+    bench.pump()
+    assert bench.take() == [b"1"], "one place of three for a backlog"
+    assert len(bench.offered()) == OFFERED_AT_ONCE
+    bench.uplink.configure(MANY)
+    bench.pump(1)
+    assert len(bench.take()) == OFFERED_AT_ONCE + 4
+    assert bench.uplink.takes_live
+
+
+def test_while_the_bus_is_unavailable_one_window_tries_and_the_others_stay_unsent() -> None:
+    bench = Bench(UplinkSettings(min_retry_ms=1000))
+    bench.bus.fault = failing(BusUnavailableError())
+    now_ms = 0
+    for _ in range(10):
+        bench.queue(b"w", at_ms=now_ms, offered=bench.uplink.takes_live)
+        now_ms = bench.pump(now_ms)
+    assert bench.offered() == [1]
+    assert not bench.uplink.takes_live
+    bench.bus.fault = fine
+    bench.pump(now_ms)
+    assert len(bench.take()) > 1
+    assert bench.uplink.takes_live
+
+
+def test_while_nothing_is_acknowledged_only_events_and_what_was_sent_are_sent() -> None:
+    bench = Bench(UplinkSettings(silence_ms=90_000, publishes_per_second=90))
+    bench.queue(b"first")
+    for now_ms in range(0, 600_000, 10_000):
+        if now_ms >= 90_000:
+            bench.pump(now_ms)
+            bench.queue(b"fresh", at_ms=now_ms, offered=bench.uplink.takes_live)
+        bench.pump(now_ms)
+    assert set(bench.take()) == {b"first"}
+    event = bench.queue(b"event", "events", at_ms=600_000)
+    bench.pump(600_000)
+    assert b"event" in bench.take()
+    assert bench.uplink.silent_ms(600_000) == 600_000
+    bench.acknowledge(1, event)
+    assert bench.uplink.silent_ms(600_000) == 0
+    bench.pump(600_001)
+    assert bench.take() == [b"fresh"] * 6, "as many as the sending window has for a backlog"
+
+
+def test_a_gateway_whose_messages_were_all_given_up_still_tries_one() -> None:
+    bench = Bench()
+    bench.queue(b"old")
+    bench.pump()
+    bench.take()
+    week_ms = 8 * 24 * 3600 * 1000
+    bench.queue(b"new", at_ms=week_ms, offered=False)
+    bench.queue(b"newer", at_ms=week_ms, offered=False)
+    bench.pump(week_ms)
+    assert bench.take() == [b"new"]
+
+
+def test_sensor_summaries_go_between_live_windows_and_backlog() -> None:
+    bench = Bench()
+    bench.queue(b"old", at_ms=-120_000)
+    bench.queue(b"summary", "sensors", at_ms=-120_000)
+    bench.queue(b"live")
+    bench.queue(b"event", "events")
+    bench.pump()
+    assert bench.take() == [b"event", b"live", b"summary", b"old"]
+
+
+def test_a_disk_that_takes_no_offer_holds_fresh_windows_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.queue(b"offered")
+    bench.queue(b"fresh", offered=False)
+    bench.queue(b"event", "events")
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store.outbox, "offer", full_disk)
+        assert bench.pump() == DISK_RETRY_MS
+        assert bench.take() == [b"event", b"offered"]
+    bench.pump(DISK_RETRY_MS)
+    assert bench.take() == [b"fresh"]
+
+
+def test_a_corrupt_database_is_told_wherever_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def corrupt(*_arguments: object) -> None:
+        raise StoreError("corrupt", "writing", "malformed")
+
+    bench = Bench()
+    bench.queue(b"one")
+    bench.pump()
+    monkeypatch.setattr(bench.store.outbox, "settle", corrupt)
+    with pytest.raises(StoreError):
+        bench.acknowledge(1)
+
+
+def test_a_short_budget_lets_events_pass_holds_the_rest_and_tells() -> None:
+    bench = Bench(UplinkSettings(daily_budget_bytes=1000, publishes_per_second=90, window=90))
+    for _ in range(10):
+        bench.queue(bytes(200))
+    bench.queue(b"event", "events")
+    bench.pump()
+    taken = bench.take()
+    assert (len(taken), taken[0]) == (5, b"event")
+    statistics = bench.uplink.statistics(WALL_MS)
+    assert statistics.held_by_budget
+    assert statistics.spent_bytes == 4 * 205 + 10
+    assert not bench.uplink.takes_live
+    bench.acknowledge(1, 2, 3, 4, 11)
+    hour_ms = 3600 * 1000
+    bench.pump(24 * hour_ms)
+    assert len(bench.take()) == 2, "it is eight o'clock: a third of the day's bytes may be gone"
+    bench.acknowledge(5, 6)
+    bench.pump(32 * hour_ms)
+    assert len(bench.take()) == 2
+
+
+def test_repetitions_count_as_bytes_of_the_day() -> None:
+    bench = Bench()
+    bench.queue(bytes(100))
+    bench.pump(0)
+    bench.pump(30_000)
+    assert len(bench.take()) == 2
+    assert bench.uplink.statistics(WALL_MS).spent_bytes == 2 * 105
+
+
+def test_messages_asked_for_go_at_once_and_those_not_held_are_told() -> None:
+    bench = Bench()
+    for payload in (b"one", b"two", b"three"):
+        bench.queue(payload)
+    bench.pump()
+    bench.acknowledge(2)
+    bench.take()
+    assert bench.uplink.resend([(1, 2), (3, 5)], WALL_MS) == 2
+    bench.pump(10)
+    assert bench.take() == [b"one", b"three"]
+    bench.pump(30_000)
+    bench.pump(30_010)
+    assert len(bench.take()) <= 2
 
 
 @pytest.mark.parametrize("changes", [{"publishes_per_second": 0}, {"publishes_per_second": 91}, {"window": 0}])
