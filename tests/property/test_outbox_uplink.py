@@ -78,7 +78,7 @@ weathers = st.builds(
 @settings(max_examples=80, deadline=None)
 @given(
     weather=weathers,
-    kinds=st.lists(st.sampled_from(["events", "windows"]), min_size=1, max_size=40),
+    kinds=st.lists(st.sampled_from(["events", "windows", "windows", "sensors"]), min_size=1, max_size=40),
     gap_ms=st.sampled_from([0, 10, 3000]),
     rate=st.sampled_from([1, 5, 20]),
     window=st.sampled_from([1, 3, 8]),
@@ -105,7 +105,7 @@ def test_every_message_is_stored_and_acknowledged_and_none_is_sent_after_its_ack
                 sequence = store.outbox.next_sequence()
                 kind = waiting.pop(0)
                 message = OutgoingMessage(sequence, kind, "t", b"%d" % sequence, WALL_MS + now_ms)  # type: ignore[arg-type]
-                store.outbox.add(message)
+                store.outbox.add(message, offered=kind != "windows" or uplink.takes_live)
             outstanding.add(sequence)
         for ack in cloud.step(now_ms):
             uplink.on_ack(ack, WALL_MS + now_ms)

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from roadside.contract.codec import decode_window, encode_window
 from roadside.contract.errors import ContractError
 from roadside.contract.merging import merge_windows
+from roadside.contract.summary import WindowSummary
 from roadside.runtime.database import ChecksumError
 from roadside.runtime.outbox import MessageRefusedError, Outbox, OutgoingMessage, QueuedWindow, WindowKey
 
@@ -83,30 +84,34 @@ class Coarsener:
         return gone
 
     def _merge(self, run: Sequence[list[QueuedWindow]]) -> OutgoingMessage | None:
-        messages = [self._read(editions[-1].sequence) for editions in run]
-        if None in messages:
-            return None
-        kept = [message for message in messages if message is not None]
+        last: list[tuple[OutgoingMessage, WindowSummary]] = []
         try:
-            window = merge_windows([decode_window(message.payload) for message in kept], sequence=0)
-        except ContractError as error:  # another layout began within the span, or one cannot be read
+            for editions in run:
+                last.append([self._read(edition) for edition in editions][-1])
+            merged = merge_windows([window for _, window in last], sequence=0)
+        except (ChecksumError, ContractError) as error:
+            # Another layout began within the span, or the uplink will set a damaged one aside when its turn comes.
             _log.info("windows were left apart", extra={"reason": str(error)})
             return None
-        window = replace(window, sequence=self._outbox.next_sequence())
+        merged = replace(merged, sequence=self._outbox.next_sequence())
+        first = last[0][0]
         return OutgoingMessage(
-            window.sequence,
-            kept[0].kind,
-            kept[0].topic,
-            encode_window(window),
-            created_ms=min(message.created_ms for message in kept),
-            window=WindowKey(window.window_start_ms, window.window_ms, window.revision),
+            merged.sequence,
+            first.kind,
+            first.topic,
+            encode_window(merged),
+            created_ms=min(message.created_ms for message, _ in last),
+            window=WindowKey(merged.window_start_ms, merged.window_ms, merged.revision),
         )
 
-    def _read(self, sequence: int) -> OutgoingMessage | None:
-        try:
-            return self._outbox.read(sequence)
-        except ChecksumError:  # the uplink sets it aside when its turn comes
-            return None
+    def _read(self, queued: QueuedWindow) -> tuple[OutgoingMessage, WindowSummary]:
+        message = self._outbox.read(queued.sequence)
+        if message is None:
+            raise ChecksumError(f"window {queued.key}")
+        window = decode_window(message.payload)
+        if queued.key != WindowKey(window.window_start_ms, window.window_ms, window.revision):
+            raise ChecksumError(f"the place of window {queued.key}")
+        return message, window
 
 
 def _runs(queued: Sequence[QueuedWindow], span_ms: int) -> Iterator[list[list[QueuedWindow]]]:

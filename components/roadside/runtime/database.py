@@ -59,6 +59,8 @@ class Database:
     def __init__(self, path: Path | None) -> None:
         with _translated("opening the database"):
             self._connection = sqlite3.connect(path or ":memory:", isolation_level=None)
+        # Damaged text is for the checksums to notice, row by row, and not for SQLite.
+        self._connection.text_factory = lambda text: text.decode(errors="replace")
         try:
             self.query(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
             self.query("PRAGMA locking_mode = EXCLUSIVE")
@@ -108,15 +110,15 @@ class Database:
             self._connection.close()
 
 
-def seal(value: bytes) -> bytes:
-    """`value` behind its checksum: SQLite checks its own pages' structure but not what they hold."""
-    return zlib.crc32(value).to_bytes(CHECKSUM_BYTES, "big") + value
+def seal(value: bytes, about: str = "") -> bytes:
+    """`value` behind a checksum of it and of what is said `about` it: SQLite checks its pages, not what they hold."""
+    return zlib.crc32(value, zlib.crc32(about.encode())).to_bytes(CHECKSUM_BYTES, "big") + value
 
 
-def unseal(sealed: bytes, what: str) -> bytes:
-    """The value in `sealed`. Raises ChecksumError, naming `what`."""
+def unseal(sealed: bytes, what: str, about: str = "") -> bytes:
+    """The value in `sealed`. Raises ChecksumError, naming `what`, if it or what is said about it was damaged."""
     value = sealed[CHECKSUM_BYTES:]
-    if zlib.crc32(value).to_bytes(CHECKSUM_BYTES, "big") != sealed[:CHECKSUM_BYTES]:
+    if seal(value, about) != sealed:
         raise ChecksumError(what)
     return value
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from roadside.contract.topics import MAX_TOPIC_BYTES, CloudKind
 from roadside.runtime.counters import Counters
-from roadside.runtime.database import Database, seal, unseal
+from roadside.runtime.database import ChecksumError, Database, seal, unseal
 
 MAX_TOPIC_SLASHES: Final = 7  # IoT Core's limit
 _BASIC_INGEST: Final = "$aws/rules/"
@@ -160,11 +160,13 @@ class Outbox:
         size = len(message.payload) + len(message.topic.encode())
         window = message.window
         key = (window.start_ms, window.length_ms, window.revision) if window else (None, None, None)
-        sealed = seal(message.payload)
+        sealed = seal(message.payload, _about(message.sequence, message.kind, message.created_ms, message.topic))
         self._database.write(
             "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (message.sequence, message.kind, message.created_ms, size, message.topic, sealed, offered, *key),
         )
+        if offered and window:
+            self._offer_editions(window.start_ms)
         self._counters.count("messages")
         self._counters.count("bytes", size)
         self._give_up(message.created_ms)
@@ -196,11 +198,28 @@ class Outbox:
         )
         return _message(*rows[0]) if rows else None
 
+    def verify(self) -> None:
+        """Raises ChecksumError unless queue and counters tell the same, which a damaged index or counter would not."""
+        found = self._database.query("SELECT COUNT(*), COALESCE(SUM(bytes), 0), COALESCE(MAX(sequence), 0) FROM outbox")
+        messages, size, last = found[0]
+        counted = self._counters.values()
+        if (messages, size) != (counted.get("messages", 0), counted.get("bytes", 0)) or last > counted.get(
+            "sequence", 0
+        ):
+            raise ChecksumError("the outbox against its counters")
+
     def offer(self, sequences: Iterable[int]) -> None:
         """Note for good that these may be handed to the bus from now on."""
         with self._database.transaction():
             for sequence in sequences:
                 self._database.write("UPDATE outbox SET offered = 1 WHERE sequence = ?", (sequence,))
+                rows = self._database.query("SELECT start_ms FROM outbox WHERE sequence = ?", (sequence,))
+                self._offer_editions(rows[0][0] if rows else None)
+
+    def _offer_editions(self, start_ms: int | None) -> None:
+        """A later edition may arrive and be gone before an earlier one is sent, which must not merge then."""
+        if start_ms is not None:
+            self._database.write("UPDATE outbox SET offered = 1 WHERE start_ms = ? AND offered = 0", (start_ms,))
 
     def windows(self, from_ms: int, until_ms: int) -> list[QueuedWindow]:
         """The windows that begin in [from_ms, until_ms), the earliest first, of one window the first edition first."""
@@ -370,6 +389,10 @@ class Outbox:
 def _message(
     sequence: int, kind: CloudKind, topic: str, sealed: bytes, created_ms: int, *key: int | None
 ) -> OutgoingMessage:
-    payload = unseal(sealed, f"message {sequence}")
+    payload = unseal(sealed, f"message {sequence}", _about(sequence, kind, created_ms, topic))
     window = WindowKey(*key) if key and key[0] is not None else None  # type: ignore[arg-type]
     return OutgoingMessage(sequence, kind, topic, payload, created_ms, window)
+
+
+def _about(sequence: int, kind: str, created_ms: int, topic: str) -> str:
+    return f"{sequence} {kind} {created_ms} {topic}"

@@ -62,7 +62,7 @@ class StateTable:
         self._database = database
 
     def put(self, key: str, value: bytes) -> None:
-        self._database.write("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, seal(value)))
+        self._database.write("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, seal(value, key)))
 
     def delete(self, key: str) -> None:
         self._database.write("DELETE FROM state WHERE key = ?", (key,))
@@ -70,7 +70,7 @@ class StateTable:
     def items(self) -> dict[str, bytes]:
         """All values by key. Raises ChecksumError if one was damaged."""
         rows = self._database.query("SELECT key, value FROM state ORDER BY key")
-        return {key: unseal(sealed, f"state {key!r}") for key, sealed in rows}
+        return {key: unseal(sealed, f"state {key!r}", key) for key, sealed in rows}
 
 
 class Journal:
@@ -162,13 +162,17 @@ def _open_existing(path: Path) -> Database:
         version = database.query("PRAGMA user_version")[0][0]
         if version != SCHEMA_VERSION:
             raise UnusableDatabaseError(f"schema version is {version}, this program knows {SCHEMA_VERSION}")
-        findings = database.query("PRAGMA quick_check(1)")
+        schema = {statement for (statement,) in database.query("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")}
+        if schema != {statement for statement in _SCHEMA if statement.startswith("CREATE")}:
+            raise UnusableDatabaseError("its tables are not those of this version")
+        findings = database.query("PRAGMA integrity_check(1)")
         if findings != [("ok",)]:
             raise UnusableDatabaseError(str(findings[0][0]))
         if len(database.query("SELECT started_ms FROM epoch")) != 1:
             raise UnusableDatabaseError("it has no epoch")
         StateTable(database).items()
         Journal(database).records()
+        Outbox(database, OutboxLimits()).verify()
     except StoreError:
         database.close()
         raise

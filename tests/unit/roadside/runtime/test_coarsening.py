@@ -114,6 +114,19 @@ def test_a_window_whose_first_edition_was_sent_is_not_merged(sent: str) -> None:
     assert not [window for window in bench.queued() if window[1] != 10_000]
 
 
+@pytest.mark.parametrize("offered", ["when it is queued", "later"])
+def test_a_window_whose_last_edition_was_sent_first_is_not_merged(offered: str) -> None:
+    """Live before backlog: a correction may be stored and gone while the first edition still waits."""
+    bench = Bench()
+    bench.queue_minute()
+    correction = bench.queue(20_000, revision=1, readings=5, offered=offered == "when it is queued")
+    if offered == "later":
+        bench.store.outbox.offer([correction])
+    bench.store.outbox.settle([correction], [], EPOCH_MS)
+    bench.step()
+    assert bench.queued() == [(0, 20_000, 0, 2), (20_000, 10_000, 0, 1), (30_000, 30_000, 0, 3)]
+
+
 def test_a_minute_that_may_still_change_waits() -> None:
     bench = Bench()
     bench.queue_minute()
