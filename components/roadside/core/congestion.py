@@ -41,6 +41,10 @@ class State(IntEnum):
     CONGESTED = 2
 
 
+# In an array's company an IntEnum costs several times what its integer does.
+_UNKNOWN, _FREE, _CONGESTED = (int(state) for state in State)
+
+
 @dataclass(frozen=True, slots=True)
 class CongestionRules:
     """Thresholds. Speed ratios are of free-flow speed; occupancies are fractions; durations in ms.
@@ -201,7 +205,7 @@ class CongestionDetector:
         memory["watched_ms"] = watched_ms + np.where(sums.observed_ms > 0, window_ms, 0)
         seen = np.where(self._by_speed, (sums.vehicles_with_speed > 0) | stands, sums.observed_ms > 0)
         memory["idle_ms"] = np.where(seen, 0, memory["idle_ms"])
-        memory["state"] = np.where(self._by_speed, self._state_by_speed(), self._state_by_occupancy())
+        memory["state"] = self._state()
         return self._changes(end_ms, window_ms)
 
     def speed_kmh(self) -> npt.NDArray[np.float64]:
@@ -227,13 +231,20 @@ class CongestionDetector:
             ("flow_readings", self.rules.flow_memory_ms),
         )
 
+    def _state(self) -> npt.NDArray[np.int64]:
+        if self._by_speed.all():  # most gateways have one kind of road
+            return self._state_by_speed()
+        if not self._by_speed.any():
+            return self._state_by_occupancy()
+        return np.where(self._by_speed, self._state_by_speed(), self._state_by_occupancy())
+
     def _state_by_speed(self) -> npt.NDArray[np.int64]:
         """An empty road keeps a free state for `forget_ms`, but a queue is known only while something is seen of it."""
         rules = self.rules
         ratio, occupancy = self.speed_kmh() / self._free_flow_kmh, self.occupancy()
         known = ~np.isnan(ratio) & (self.arrays["idle_ms"] < rules.forget_ms)
         seen = known & (self.arrays["idle_ms"] < rules.stale_ms)
-        was = self.arrays["state"] == State.CONGESTED
+        was = self.arrays["state"] == _CONGESTED
         bound = np.where(was, rules.leave_speed_ratio, rules.enter_speed_ratio)
         told_ratio = np.where(self._by_speed & seen, ratio, np.nan)
         told_occupancy = np.where(self._by_speed & seen, occupancy, np.nan)
@@ -250,8 +261,8 @@ class CongestionDetector:
             slow = ratio < bound + at_edge * rules.beside_jam_ratio
             dense = occupancy > rules.dense_occupancy
         congested = slow | dense | (self._has_exit() & queue_upstream)
-        judged = np.where(congested, np.where(seen, State.CONGESTED, State.UNKNOWN), State.FREE)
-        return np.where(known, judged, State.UNKNOWN)
+        judged = np.where(congested, np.where(seen, _CONGESTED, _UNKNOWN), _FREE)
+        return np.where(known, judged, _UNKNOWN)
 
     def _has_exit(self) -> npt.NDArray[np.bool_]:
         """Segments that lose vehicles to a lane without a sensor, bool [segments]: that lane leads off the road."""
@@ -262,17 +273,17 @@ class CongestionDetector:
 
     def _state_by_occupancy(self) -> npt.NDArray[np.int64]:
         share = self.occupancy()
-        was = self.arrays["state"] == State.CONGESTED
+        was = self.arrays["state"] == _CONGESTED
         with np.errstate(invalid="ignore"):
             congested = np.where(was, share > self.rules.leave_occupancy, share > self.rules.enter_occupancy)
         recent = self.arrays["idle_ms"] < self.rules.forget_ms
         known = ~np.isnan(share) & recent & (self.arrays["watched_ms"] >= self.rules.occupancy_warmup_ms)
-        return np.where(known, np.where(congested, State.CONGESTED, State.FREE), State.UNKNOWN)
+        return np.where(known, np.where(congested, _CONGESTED, _FREE), _UNKNOWN)
 
     def _changes(self, end_ms: int, window_ms: int) -> list[CongestionChange]:
         memory = self.arrays
         alerted = memory["alert_since_ms"] >= 0
-        contrary = (memory["state"] == State.CONGESTED) != alerted
+        contrary = (memory["state"] == _CONGESTED) != alerted
         memory["contrary_ms"] = np.where(contrary, memory["contrary_ms"] + window_ms, 0)
         patience = np.where(alerted, self.rules.clear_ms, self.rules.confirm_ms)
         turned = np.flatnonzero(contrary & (memory["contrary_ms"] >= patience)).tolist()

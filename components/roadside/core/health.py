@@ -34,6 +34,7 @@ CALM_RATIO = 0.9  # a length is well again within nine tenths of the limits
 CALM_FLOW = 1.05  # and a flow above the limits by this
 JUDGE_MS = 60_000  # comparisons among sensors change slowly and cost the most
 
+_NO_FAULT = int(SensorFault.NONE)  # in an array's company an IntEnum costs several times what its integer does
 _WATCHED = tuple(fault for fault in SensorFault if fault is not SensorFault.NONE)
 
 
@@ -113,7 +114,7 @@ class SensorHealth:
     @property
     def excluded(self) -> BoolArray:
         """Sensors that the next window's sums leave out, bool [sensors]."""
-        faulty: BoolArray = self.arrays["fault"] != SensorFault.NONE
+        faulty: BoolArray = self.arrays["fault"] != _NO_FAULT
         return faulty
 
     @property
@@ -317,7 +318,7 @@ class SensorHealth:
         found = np.zeros(len(memory["fault"]), dtype=np.int64)
         for kind in reversed(_WATCHED):
             found = np.where(signs[kind], kind, found)
-        begins = (found != SensorFault.NONE) & ~self.excluded
+        begins = (found != _NO_FAULT) & ~self.excluded
         changes = [
             SensorChange(sensor, SensorFault(int(found[sensor])), True, end_ms, end_ms)
             for sensor in np.flatnonzero(begins).tolist()
