@@ -5,6 +5,7 @@ from pathlib import Path
 
 from grpc_tools import protoc  # type: ignore[import-untyped]
 
+from roadside.contract import codec
 from roadside.contract import messages_pb2 as pb
 
 COMPONENTS = Path(__file__).parents[4] / "components"
@@ -57,3 +58,8 @@ def test_released_fields_keep_their_numbers_and_types() -> None:
     for name, types in RELEASED.items():
         for number, wire_type in enumerate(types.split(), 1):
             assert found[name, number] == wire_type, f"{name}, field {number}"
+
+
+def test_every_column_of_the_segments_is_read() -> None:
+    columns = {field.name for field in pb.SegmentColumns.DESCRIPTOR.fields if field.is_repeated}
+    assert set(codec._Row._fields) == columns
