@@ -56,7 +56,8 @@ class Received(msgspec.Struct, frozen=True, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class PipelineStatistics:
-    """Counts since the state began, but for `unreadable` and `shed`, which count since the process began."""
+    """Counts since the state began, but for `unreadable` and `shed`, which count since the process began, and
+    `sensors_faulty`, which are now, by fault."""
 
     readings_accepted: int
     readings_duplicate: int
@@ -67,6 +68,7 @@ class PipelineStatistics:
     corrections: int
     windows_skipped: int
     results_shed: int
+    sensors_faulty: Mapping[str, int]
     commands: Mapping[str, int]
     uplink: UplinkStatistics
 
@@ -274,6 +276,7 @@ class Pipeline:
             corrections=sum(counters.corrections for counters in all_counters),
             windows_skipped=sum(counters.windows_skipped for counters in all_counters),
             results_shed=self._results.shed,
+            sensors_faulty=self._generations[-1].aggregator.health.faulty() if self._generations else {},
             commands=dict(self._commands),
             uplink=self._uplink.statistics(wall_ms),
         )

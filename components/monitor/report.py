@@ -41,7 +41,7 @@ def make_heartbeat(
         shed=sum(count for name, count in _counters(components) if _SHED.search(name)) if components else None,
         dead_letters=_total(components, "dead_letters"),
         spent_bytes=_total(components, "spent_bytes"),
-        budget_bytes=_total(components, "budget_bytes"),
+        budget_bytes=_total(components, "budget_bytes") or None,  # 0 is none
         system=system,
     )
 

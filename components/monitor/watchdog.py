@@ -13,6 +13,8 @@ from roadside.contract.status import INTERVAL_MS, Status
 
 # Nucleus lite grants three starts an hour, after which a component is broken: two of ours leave one for a crash.
 RESTART_GAP_MS: Final = 30 * 60_000
+# One that was never heard may still be installing, for which recipes give it 15 minutes.
+INSTALL_MS: Final = 20 * 60_000
 FORGET_STOPPED_MS: Final = 3_600_000  # stopped and not expected: it was taken off the gateway
 ECHO_MS: Final = 3 * INTERVAL_MS // 2
 
@@ -96,7 +98,8 @@ class Watchdog:
         for component in self.components(now_ms):
             known = self._known[component.component]
             rested = known.restarted_ms is None or now_ms - known.restarted_ms >= RESTART_GAP_MS
-            if component.state in ("silent", "missing") and rested:
+            installed = component.state == "missing" and now_ms - known.since_ms > INSTALL_MS
+            if rested and (component.state == "silent" or installed):
                 known.restarted_ms = now_ms
                 due.append(component.component)
         return due

@@ -80,6 +80,7 @@ class MonitorWorker:
         self._watchdog = Watchdog(COMPONENT, self._settings.silent_after_ms, now_ms)
         self._hearing = Hearing("own status messages", "local", ECHO_RENEW_MS, ECHO_GIVE_UP_MS)
         self._states: dict[str, str] = {}
+        self._reason: Reason = "beat"
         self._began_ms = self._reread_due_ms = now_ms
         self._heartbeat_due_ms = now_ms + FIRST_HEARTBEAT_MS
         self._earliest_ms = now_ms
@@ -106,14 +107,13 @@ class MonitorWorker:
         self._restart_silent(now_ms)
         components = self._watchdog.components(now_ms)
         if self._note_changes(components):
+            self._reason = "change"
             self._heartbeat_due_ms = min(self._heartbeat_due_ms, max(now_ms, self._earliest_ms))
-            reason: Reason = "change"
-        else:
-            reason = "beat"
         if now_ms >= self._heartbeat_due_ms:
             self._heartbeat_due_ms = now_ms + self._settings.heartbeat_seconds * 1000
             self._earliest_ms = now_ms + CHANGE_GAP_MS
-            self._send(components, reason)
+            self._send(components)
+            self._reason = "beat"
         return min(self._heartbeat_due_ms, self._reread_due_ms, status_due_ms, now_ms + INTERVAL_MS // 2)
 
     def stop(self) -> None:
@@ -164,12 +164,12 @@ class MonitorWorker:
             worth_telling |= before is not None or not well
         return worth_telling
 
-    def _send(self, components: tuple[ComponentHealth, ...], reason: Reason) -> None:
+    def _send(self, components: tuple[ComponentHealth, ...]) -> None:
         heartbeat = make_heartbeat(
             self._gateway,
             self._clock.wall_ms(),
             self._clock.steady_ms() - self._began_ms,
-            reason,
+            self._reason,
             self._nucleus,
             components,
             self._look(),

@@ -122,6 +122,11 @@ class SensorHealth:
         """`SensorFault` of every sensor, int64 [sensors]."""
         return self.arrays["fault"].astype(np.int64)
 
+    def faulty(self) -> dict[str, int]:
+        """How many sensors have each fault, by its name; faults that none has are left out."""
+        counts = np.bincount(self.fault, minlength=len(SensorFault))
+        return {fault.name.lower(): int(counts[fault]) for fault in SensorFault if fault and counts[fault]}
+
     def inherit(self, mine: npt.NDArray[np.intp], predecessor: "SensorHealth", theirs: npt.NDArray[np.intp]) -> None:
         """Take over what is known of the sensors `mine`; `theirs` tells of all where the other has each, intp."""
         for own, other in ((self.arrays, predecessor.arrays), (self.flow.arrays, predecessor.flow.arrays)):

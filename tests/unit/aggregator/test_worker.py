@@ -24,6 +24,7 @@ from roadside.contract.codec import encode_ack
 from roadside.contract.commands import ReportNowCommand, encode_command
 from roadside.contract.status import Status, decode_status
 from roadside.contract.summary import Ack
+from roadside.core.health import SensorFault
 from roadside.runtime.clock import ManualClock
 from roadside.runtime.database import StoreError
 from roadside.runtime.ports import BusClosedError, BusUnavailableError, Side
@@ -276,3 +277,15 @@ def test_aggregator_without_segments_is_idle_and_one_whose_disk_fails_goes_on_te
         bench.pipeline.statistics(bench.clock.wall_ms())
     bench.worker._status.tell_if_due("running", bench.worker._statistics)
     assert bench.statuses[-1].counters == {}
+
+
+def test_status_tells_the_sensors_that_are_not_believed_by_their_fault(bench: Bench) -> None:
+    bench.pipeline._generations[-1].aggregator.health.arrays["fault"][:3] = (
+        SensorFault.STUCK_ON,
+        SensorFault.DEAD,
+        SensorFault.DEAD,
+    )
+    bench.worker.stop()
+    counters = bench.statuses[-1].counters
+    faulty = {name: count for name, count in counters.items() if name.startswith("sensors_faulty")}
+    assert faulty == {"sensors_faulty.stuck_on": 1, "sensors_faulty.dead": 2}

@@ -17,7 +17,7 @@ def heartbeat(*components: ComponentHealth) -> Heartbeat:
 def test_totals_are_those_of_the_counters_whatever_component_has_them() -> None:
     uplink = {"uplink.backlog_messages": 3, "uplink.backlog_bytes": 900, "uplink.backlog_age_ms": 0}
     made = heartbeat(
-        component("a", uplink | {"uplink.spent_bytes": 512, "shed_results": 1}),
+        component("a", uplink | {"uplink.spent_bytes": 512, "uplink.budget_bytes": 0, "shed_results": 1}),
         component("b", {"uplink.given_up": 2, "inbox_shed.readings": 5, "results_shed": 4}),
         component("c", {"finished": 7, "readings_waiting": 9}),
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from monitor.watchdog import ECHO_MS, FORGET_STOPPED_MS, RESTART_GAP_MS, Watchdog
+from monitor.watchdog import ECHO_MS, FORGET_STOPPED_MS, INSTALL_MS, RESTART_GAP_MS, Watchdog
 from roadside.contract.heartbeat import MAX_COMPONENTS
 from roadside.contract.status import INTERVAL_MS, State, Status
 
@@ -102,8 +102,9 @@ def test_deaf_watchdog_judges_nobody() -> None:
     assert gateway.states == {AGGREGATOR: "missing", INGEST: "silent"}
 
 
-def test_silent_and_missing_components_are_restarted_at_once_and_then_rarely() -> None:
-    gateway = Gateway(AGGREGATOR)
+def test_silent_component_is_restarted_at_once_and_then_rarely() -> None:
+    gateway = Gateway()
+    gateway.hear(AGGREGATOR)
     gateway.hear(INGEST)
     gateway.pass_time(SILENT_MS + 1)
     assert gateway.restarts() == [AGGREGATOR, INGEST]
@@ -116,6 +117,15 @@ def test_silent_and_missing_components_are_restarted_at_once_and_then_rarely() -
     assert restarts == {OWN: 0, AGGREGATOR: 0, INGEST: 1}
     in_an_hour = 3_600_000 // RESTART_GAP_MS
     assert in_an_hour < 3, "nucleus lite grants three starts an hour"
+
+
+def test_missing_component_is_restarted_only_when_its_installation_cannot_still_run() -> None:
+    gateway = Gateway(AGGREGATOR)
+    gateway.pass_time(INSTALL_MS)
+    assert gateway.states == {AGGREGATOR: "missing"}
+    assert gateway.restarts() == []
+    gateway.pass_time(1)
+    assert gateway.restarts() == [AGGREGATOR]
 
 
 def test_what_a_component_told_last_is_kept_with_its_age() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from monitor.notebook import CONFIGURATIONS_FILE, HEARTBEAT_FILE, Notebook
+from monitor.watchdog import INSTALL_MS
 from monitor.worker import (
     CHANGE_GAP_MS,
     COMPONENT,
@@ -167,17 +168,28 @@ def test_component_that_comes_and_goes_makes_no_flood_of_heartbeats(bench: Bench
     assert len(bench.told) - sent <= 200 * 100 // CHANGE_GAP_MS + 1
 
 
+def test_change_soon_after_a_heartbeat_waits_a_moment_and_is_told_as_one(bench: Bench) -> None:
+    bench.run(FIRST_HEARTBEAT_MS, AGGREGATOR)
+    bench.nucleus.echo.append(bench.status(AGGREGATOR, "stopping"))
+    bench.run(CHANGE_GAP_MS - 1)
+    assert bench.told == [("beat", {AGGREGATOR: "running"})]
+    bench.run(1)
+    assert bench.told[1:] == [("change", {AGGREGATOR: "stopped"})]
+
+
 def test_expected_component_that_never_speaks_is_missing_and_restarted(bench: Bench) -> None:
     bench.configure(expected=[AGGREGATOR])
     bench.run(61_000)
     assert bench.told[-1] == ("change", {AGGREGATOR: "missing"})
+    assert bench.nucleus.restarted == []
+    bench.run(INSTALL_MS)
     assert bench.nucleus.restarted == [AGGREGATOR]
 
 
 @pytest.mark.parametrize("error", [BusUnavailableError("not supported"), BusRefusedError("not authorised")])
 def test_nucleus_that_cannot_restart_is_asked_again_only_after_a_while(bench: Bench, error: Exception) -> None:
     bench.nucleus.restart_error = error
-    bench.configure(expected=[AGGREGATOR])
+    bench.run(30_000, AGGREGATOR)
     bench.run(90_000)
     bench.nucleus.restart_error = None
     bench.run(600_000)
@@ -187,9 +199,10 @@ def test_nucleus_that_cannot_restart_is_asked_again_only_after_a_while(bench: Be
 
 
 def test_restarts_can_be_switched_off_while_running(bench: Bench) -> None:
-    bench.configure(expected=[AGGREGATOR], restartSilent="false")
+    bench.configure(restartSilent="false")
+    bench.run(30_000, AGGREGATOR)
     bench.run(90_000)
-    assert bench.told[-1][1] == {AGGREGATOR: "missing"}
+    assert bench.told[-1][1] == {AGGREGATOR: "silent"}
     assert bench.nucleus.restarted == []
 
 
