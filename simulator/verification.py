@@ -1,8 +1,13 @@
-"""The windows table against the oracle: what is missing, what is wrong, and how."""
+"""The windows table against the oracle: what is missing, what is wrong, and how.
+
+The oracle knows windows of one length. A gateway that could not send for long has merged some into coarser ones; such a
+window is compared with the sum of the truth over its span. Quantiles do not add, so of those it is not asked.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final
 
 from roadside.contract.codec import decode_window
@@ -91,72 +96,120 @@ def verify(
     planned_late : by window start and segment number, readings that were to come after their window had closed
     """
     verdict = Verdict()
-    expected = set()
+    window_ms = min((window.window_ms for windows in stored.values() for window in windows), default=1)
+    of_gateway: dict[str, list[WindowSummary]] = defaultdict(list)
+    for (name, _), windows in stored.items():
+        of_gateway[name] += windows
     for gateway in city.gateways:
-        risk = _at_risk_by_window(gateway, at_risk.get(gateway.gateway_id, []), _window_ms(stored))
-        for start_ms, segments in sorted(truth.items()):
-            if not any(segment.number in segments for segment in gateway.segments):
-                continue
-            expected.add((gateway.gateway_id, start_ms))
-            windows = stored.get((gateway.gateway_id, start_ms))
-            if windows is None:
-                verdict.windows_missing += 1
-                verdict.report(Finding(gateway.gateway_id, start_ms, "the window is not in the table"))
+        risk = _at_risk_by_window(gateway, at_risk.get(gateway.gateway_id, []), window_ms)
+        expected = [
+            start_ms
+            for start_ms, segments in sorted(truth.items())
+            if any(segment.number in segments for segment in gateway.segments)
+        ]
+        verdict.windows_expected += len(expected)
+        covered = set()
+        for span in _spans(of_gateway.pop(gateway.gateway_id, [])):
+            starts = [start_ms for start_ms in expected if span.start_ms <= start_ms < span.end_ms]
+            covered |= set(starts)
+            if starts:
+                _compare(verdict, gateway, span, starts, truth, risk, planned_late or {})
             else:
-                verdict.windows_stored += 1
-                _compare(verdict, gateway, start_ms, segments, windows, risk, planned_late or {})
-    verdict.windows_expected = len(expected)
-    for name, start_ms in sorted(set(stored) - expected):
-        if any(segment.readings_accepted for window in stored[name, start_ms] for segment in window.segments):
-            verdict.windows_unexpected += 1
-            verdict.report(Finding(name, start_ms, "the table holds a window that no reading belongs to"))
+                _report_unexpected(verdict, gateway.gateway_id, span)
+        verdict.windows_stored += len(covered)
+        for start_ms in sorted(set(expected) - covered):
+            verdict.windows_missing += 1
+            verdict.report(Finding(gateway.gateway_id, start_ms, "the window is not in the table"))
+    for name, windows in sorted(of_gateway.items()):
+        for span in _spans(windows):
+            _report_unexpected(verdict, name, span)
     return verdict
+
+
+@dataclass(slots=True)
+class _Span:
+    """Windows of one gateway that overlap, and the time that they cover: one window, or several epochs' of the same."""
+
+    start_ms: int
+    end_ms: int
+    windows: list[WindowSummary]
+
+    def overlaps_itself(self) -> bool:
+        """Whether two windows of one epoch cover the same time, and so perhaps the same readings."""
+        by_epoch = sorted(self.windows, key=lambda window: (window.epoch_ms, window.window_start_ms))
+        return any(
+            earlier.epoch_ms == later.epoch_ms and later.window_start_ms < earlier.window_end_ms
+            for earlier, later in pairwise(by_epoch)
+        )
+
+
+def _spans(windows: Iterable[WindowSummary]) -> list[_Span]:
+    spans: list[_Span] = []
+    for window in sorted(windows, key=lambda window: window.window_start_ms):
+        if spans and window.window_start_ms < spans[-1].end_ms:
+            spans[-1].windows.append(window)
+            spans[-1].end_ms = max(spans[-1].end_ms, window.window_end_ms)
+        else:
+            spans.append(_Span(window.window_start_ms, window.window_end_ms, [window]))
+    return spans
+
+
+def _report_unexpected(verdict: Verdict, name: str, span: _Span) -> None:
+    if any(segment.readings_accepted for window in span.windows for segment in window.segments):
+        verdict.windows_unexpected += 1
+        verdict.report(Finding(name, span.start_ms, "the table holds a window that no reading belongs to"))
 
 
 def _compare(
     verdict: Verdict,
     gateway: GatewayPlan,
-    start_ms: int,
-    truth: Mapping[int, SegmentTruth],
-    windows: list[WindowSummary],
+    span: _Span,
+    starts: list[int],
+    truth: Mapping[int, Mapping[int, SegmentTruth]],
     risk: Mapping[tuple[int, int], "_Risk"],
     planned_late: Mapping[tuple[int, int], int],
 ) -> None:
-    differences = []
+    """`starts` are those of the oracle's windows within the span."""
+    differences = ["two windows of one epoch overlap"] if span.overlaps_itself() else []
     lost = 0
     for segment in gateway.segments:
-        told = _merged(
-            [summary for window in windows for summary in window.segments if summary.number == segment.number]
-        )
-        expected = truth.get(segment.number, NO_TRUTH)
+        number = segment.number
+        told = _merged([summary for window in span.windows for summary in window.segments if summary.number == number])
+        expected = _added([truth[start_ms].get(number, NO_TRUTH) for start_ms in starts])
         verdict.readings_accepted += told.readings_accepted
         verdict.readings_duplicate += told.readings_duplicate
         verdict.readings_late += told.readings_late
         missing = expected.readings - told.readings_accepted
-        if missing or told.readings_late != planned_late.get((start_ms, segment.number), 0):
-            verdict.unplanned.setdefault(segment.number, start_ms)
-        may_miss = risk.get((start_ms, segment.number))
-        if missing > 0 and may_miss is not None:
+        if missing or told.readings_late != sum(planned_late.get((start_ms, number), 0) for start_ms in starts):
+            verdict.unplanned.setdefault(number, span.start_ms)
+        may_miss = _Risk()
+        for start_ms in starts:
+            may_miss.add_all(risk.get((start_ms, number), _Risk()))
+        if missing > 0 and may_miss.readings:
             found = may_miss.differences(expected, told)
             lost += 0 if found else missing
         else:
-            found = _differences(expected, told)
+            found = _differences(expected, told) + (_quantile_differences(expected, told) if len(starts) == 1 else [])
         if found:
             differences.append(f"{segment.segment_id}: {'; '.join(found)}")
     if differences:
         verdict.windows_wrong += 1
-        verdict.report(Finding(gateway.gateway_id, start_ms, " | ".join(differences[:3])))
+        verdict.report(Finding(gateway.gateway_id, span.start_ms, " | ".join(differences[:3])))
     elif lost:
         verdict.windows_in_crash_second += 1
         verdict.readings_lost_in_crash += lost
 
 
 def _differences(expected: SegmentTruth, told: SegmentSummary) -> list[str]:
-    found = [
+    return [
         f"{name} is {of_told(told)}, should be {of_truth(expected)}"
         for name, (of_truth, of_told) in EXACT.items()
         if of_truth(expected) != of_told(told)
     ]
+
+
+def _quantile_differences(expected: SegmentTruth, told: SegmentSummary) -> list[str]:
+    found = []
     for name, q in QUANTILES:
         exact: float | None = getattr(expected, name)
         sketched = told.speed_quantile_kmh(q)
@@ -166,6 +219,31 @@ def _differences(expected: SegmentTruth, told: SegmentSummary) -> list[str]:
         elif abs(sketched - exact) > SKETCH_ERROR * exact * (1 + ROUNDING):
             found.append(f"{name} is {sketched:.2f}, more than 1 % from {exact:.2f}")
     return found
+
+
+def _added(truths: list[SegmentTruth]) -> SegmentTruth:
+    """The truth over windows that follow each other; of several no quantile is known."""
+    if len(truths) == 1:
+        return truths[0]
+
+    def total(name: str) -> int:
+        return sum(getattr(truth, name) for truth in truths)
+
+    return SegmentTruth(
+        readings=total("readings"),
+        sensors=max((truth.sensors for truth in truths), default=0),
+        vehicle_count=total("vehicle_count"),
+        speed_sum=total("speed_sum"),
+        pace_sum=total("pace_sum"),
+        speed_square_sum=total("speed_square_sum"),
+        speed_min=min((truth.speed_min for truth in truths if truth.speed_min is not None), default=None),
+        speed_max=max((truth.speed_max for truth in truths if truth.speed_max is not None), default=None),
+        occupied_ms=total("occupied_ms"),
+        observed_ms=total("observed_ms"),
+        p15_kmh=None,
+        p50_kmh=None,
+        p85_kmh=None,
+    )
 
 
 def _merged(summaries: list[SegmentSummary]) -> SegmentSummary:
@@ -214,6 +292,10 @@ class _Risk:
             self.speed_sum_dkmh += vehicles * speed_dkmh
             self.speed_square_sum += vehicles * speed_dkmh**2
 
+    def add_all(self, other: "_Risk") -> None:
+        for name in self.__dataclass_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def differences(self, expected: SegmentTruth, told: SegmentSummary) -> list[str]:
         found = []
         for name, truth, stored, may_miss in (
@@ -253,10 +335,6 @@ def _at_risk_by_window(
     for sensor, timestamp_ms, vehicles, speed_dkmh, _ in rows:
         risks[timestamp_ms - timestamp_ms % window_ms, segment_of[sensor]].add(vehicles, speed_dkmh)
     return risks
-
-
-def _window_ms(stored: Mapping[tuple[str, int], list[WindowSummary]]) -> int:
-    return next((windows[0].window_ms for windows in stored.values()), 1)
 
 
 def _scan(table: Any) -> Iterable[Mapping[str, Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from roadside.contract.codec import decode_window, encode_window
+from roadside.contract.merging import merge_windows
 from roadside.contract.sketch_bins import bin_of
 from roadside.contract.summary import SegmentSummary, SpeedSketch, WindowSummary
 from simulator.city import City, make_city
@@ -249,6 +250,42 @@ def test_epochs_with_disjoint_readings_add_up(city: City, readings: Readings, tr
     second = windows_of(city, readings.rows(np.flatnonzero(readings.timestamp_ms % WINDOW_MS >= 4000)), epoch_ms=2)
     both = {key: first[key] + second[key] for key in first}
     assert verify(city, truth, both, {}).findings == []
+
+
+def coarser(windows: list[WindowSummary]) -> list[WindowSummary]:
+    """As a gateway merges them."""
+    return [merge_windows(windows, sequence=99)]
+
+
+def test_a_coarser_window_is_compared_with_the_sum_of_the_truth(city: City, truth: Truth, stored: Stored) -> None:
+    both = [stored.pop((GATEWAY, START_MS))[0], stored.pop((GATEWAY, START_MS + WINDOW_MS))[0]]
+    stored[GATEWAY, START_MS] = coarser(both)
+    verdict = verify(city, truth, stored, {})
+    assert verdict.findings == []
+    assert (verdict.windows_expected, verdict.windows_stored, verdict.windows_missing) == (6, 6, 0)
+    damage(stored, (GATEWAY, START_MS), lambda s: replace(s, pace_sum_ms_per_km=s.pace_sum_ms_per_km - 1))
+    assert "pace_sum_ms_per_km is" in only_finding(verify(city, truth, stored, {}))[2]
+
+
+def test_a_window_that_is_in_a_coarser_one_and_stands_for_itself_is_counted_twice(
+    city: City, truth: Truth, stored: Stored
+) -> None:
+    second = (GATEWAY, START_MS + WINDOW_MS)
+    stored[GATEWAY, START_MS] = coarser([stored[GATEWAY, START_MS][0], stored[second][0]])
+    assert "two windows of one epoch overlap" in only_finding(verify(city, truth, stored, {}))[2]
+    stored[second] = [replace(stored[second][0], epoch_ms=2)]
+    assert "readings_accepted is" in only_finding(verify(city, truth, stored, {}))[2]
+
+
+def test_a_coarser_window_may_miss_what_was_at_risk_in_any_part_of_it(
+    city: City, readings: Readings, truth: Truth
+) -> None:
+    at_risk = {GATEWAY: [readings.rows(np.array([180, 181, 660]))]}
+    stored = windows_of(city, lose(readings, [180, 660]))
+    both = [stored.pop((GATEWAY, START_MS))[0], stored.pop((GATEWAY, START_MS + WINDOW_MS))[0]]
+    stored[GATEWAY, START_MS] = coarser(both)
+    verdict = verify(city, truth, stored, at_risk)
+    assert (verdict.windows_in_crash_second, verdict.windows_wrong, verdict.readings_lost_in_crash) == (1, 0, 2)
 
 
 def lose(readings: Readings, rows: list[int]) -> Readings:
