@@ -6,7 +6,8 @@
 
 A published version is immutable, and the GDK overwrites the artifact of one that exists before it is refused, after
 which no device can install that version. So an existing version never reaches the GDK: it is skipped where its artifact
-is the one built here, and refused where it is another. Nothing is published unless everything asked for can be.
+is the one built here, or cannot be told, and refused where it is another. Nothing is published unless everything asked
+for can be.
 
 Needs Python 3.11, boto3 and `gdk` on PATH, and no other part of the project. Exit status: 0 done, 1 not all could be
 published, 2 something is missing here (gdk, credentials, a region).
@@ -23,6 +24,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,18 +93,30 @@ class Account:
         with _explained(f"list the versions of {component.name}"):
             pages = self.greengrass.get_paginator("list_component_versions").paginate(arn=self._arn(component))
             try:
-                versions = {each["componentVersion"] for page in pages for each in page["componentVersions"]}
-            except self.greengrass.exceptions.ResourceNotFoundException:
-                return False
-        return component.version in versions
+                return component.version in {
+                    each["componentVersion"] for page in pages for each in page["componentVersions"]
+                }
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+                    return False
+                raise
 
     def artifact_digests(self, component: build.Component) -> dict[str, str]:
-        """SHA-256, in base64, of each artifact of an existing version, by file name, as devices check it."""
-        with _explained(f"read the recipe of {component.name} {component.version}"):
+        """SHA-256, in base64, of each artifact of an existing version, by file name, as devices check it.
+
+        Raises:
+            PublishError: The account does not tell.
+        """
+        doing = f"read the recipe of {component.name} {component.version}"
+        with _explained(doing):
             arn = f"{self._arn(component)}:versions:{component.version}"
-            recipe = json.loads(self.greengrass.get_component(arn=arn, recipeOutputFormat="JSON")["recipe"])
-        artifacts = [each for manifest in recipe["Manifests"] for each in manifest.get("Artifacts", [])]
-        return {each["Uri"].rsplit("/", 1)[1]: each["Digest"] for each in artifacts if "Digest" in each}
+            answer = self.greengrass.get_component(arn=arn, recipeOutputFormat="JSON")
+        try:
+            manifests = json.loads(answer["recipe"])["Manifests"]
+            artifacts = [each for manifest in manifests for each in manifest.get("Artifacts", [])]
+            return {each["Uri"].rsplit("/", 1)[1]: each["Digest"] for each in artifacts if "Digest" in each}
+        except (KeyError, TypeError, ValueError) as error:
+            raise PublishError(f"cannot {doing}: the answer is none: {error!r}") from error
 
     def _arn(self, component: build.Component) -> str:
         return f"arn:{self.partition}:greengrass:{self.region}:{self.number}:components:{component.name}"
@@ -155,7 +169,11 @@ def missing(account: Account, built: dict[build.Component, list[Path]]) -> list[
         if not account.has(component):
             absent.append(component)
             continue
-        published = account.artifact_digests(component)
+        try:
+            published = account.artifact_digests(component)
+        except PublishError as error:
+            print(f"exists and is not compared: {error}", file=sys.stderr)
+            continue
         if any(published.get(artifact.name, _digest(artifact)) != _digest(artifact) for artifact in artifacts):
             different.append(f"{component.name} {component.version}")
     if different:

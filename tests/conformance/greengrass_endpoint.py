@@ -3,7 +3,8 @@
 Set AWS_ENDPOINT_URL to `url` and any AWS SDK talks to it. Answers and refusals are those that botocore's service models
 and Greengrass's documents describe; what it does not know it answers with 501. The versions of a component that nobody
 has created are an empty list: the GDK asks for them before its first publishing and takes an error for a fault.
-`answers_not_found` makes it the error that the service model allows as well.
+`answers_not_found` makes it the error that the service model allows as well. Without `tells_recipes` GetComponent is
+not permitted.
 """
 
 import base64
@@ -50,6 +51,7 @@ class GreengrassEndpoint(ThreadingHTTPServer):
         self.recipes: dict[str, dict[str, dict[str, Any]]] = {}
         self.changes: list[str] = []
         self.answers_not_found = False
+        self.tells_recipes = True
 
     @property
     def url(self) -> str:
@@ -139,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
         versions = self.server.recipes.get(name, {})
         if (version and version not in versions) or (not versions and self.server.answers_not_found):
             raise RefusalError(404, "ResourceNotFoundException", f"No component found with ARN {arn[0]}")
+        if version and not self.server.tells_recipes:
+            raise RefusalError(403, "AccessDeniedException", "not authorized to perform greengrass:GetComponent")
         if version:
             recipe_text = base64.b64encode(json.dumps(versions[version]).encode()).decode()
             return {"recipeOutputFormat": query["recipeOutputFormat"][0], "recipe": recipe_text}

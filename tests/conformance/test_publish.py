@@ -159,6 +159,17 @@ def test_version_is_found_on_the_last_page(publish: Run, account: GreengrassEndp
     assert f"skipped          city.roadside.Suite {VERSION}" in result.stdout
 
 
+def test_version_whose_recipe_is_not_told_is_skipped_with_a_word(
+    publish: Run, account: GreengrassEndpoint, stand_in: str
+) -> None:
+    assert publish("aggregator", gdk=stand_in).returncode == 0
+    account.tells_recipes = False
+    result = publish("aggregator", gdk=stand_in)
+    assert result.returncode == 0
+    assert f"skipped          city.roadside.Aggregator {VERSION}" in result.stdout
+    assert "exists and is not compared: cannot read the recipe of city.roadside.Aggregator" in result.stderr
+
+
 def test_not_found_means_that_no_version_exists(publish: Run, account: GreengrassEndpoint) -> None:
     account.answers_not_found = True
     result = publish(build.SUITE, "--dry-run")
