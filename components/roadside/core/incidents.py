@@ -52,7 +52,8 @@ class IncidentRules:
     contrast_cap, lane_cap : evidence is not gathered beyond, so that it is gone soon after its cause
     contrast_drift : deviations that normal traffic is forgiven
     min_contrast, min_occupancy_step : excess of contrast, and of occupancy here over downstream, for contrast to count
-    free_discharge : speed that the next two stations keep where something in front of them is what blocks
+    near_discharge, free_discharge : speed at the next station, which may still accelerate, and at the one after it,
+        where what blocks stands in front of them
     free_lane_speed : speed at a station for its lanes to be compared
     blocked_share : share of its usual vehicles that passes in a lane behind a blockage
     min_flow : share of the usual flow for lanes to be compared
@@ -65,16 +66,17 @@ class IncidentRules:
 
     enabled: bool = True
     sensitivity: float = 1.0
-    contrast_limit: float = 5.0
-    lane_limit: float = 9.0
+    contrast_limit: float = 4.0
+    lane_limit: float = 8.0
     contrast_cap: float = 20.0
     lane_cap: float = 16.0
     contrast_drift: float = 1.0
     min_contrast: float = 0.15
     min_occupancy_step: float = 0.02
+    near_discharge: float = 0.45
     free_discharge: float = 0.55
-    free_lane_speed: float = 0.6
-    blocked_share: float = 0.35
+    free_lane_speed: float = 0.45
+    blocked_share: float = 0.5
     min_flow: float = 0.6
     speed_memory_ms: int = 25_000
     recent_memory_ms: int = 60_000
@@ -381,8 +383,9 @@ class IncidentDetector:
     def _discharges(self) -> BoolColumn:
         """Pairs past which traffic flows freely, at the next station and the one after it."""
         ratio = self.arrays["speed_kmh"] / self._free_flow_kmh
-        slowest: FloatColumn = np.minimum(ratio[self._next], ratio[self._next[self._next]])
-        return slowest >= self.rules.free_discharge
+        near, far = ratio[self._next], ratio[self._next[self._next]]
+        flows: BoolColumn = (near >= self.rules.near_discharge) & (far >= self.rules.free_discharge)
+        return flows
 
 
 def _shares(vehicles: FloatColumn) -> FloatColumn:
