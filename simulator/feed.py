@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from roadside.contract.codec import encode_frame
-from roadside.contract.summary import ReadingFrame
 from simulator.city import City
 from simulator.city_traffic import CityTraffic
 from simulator.delivery import NO_SPEED, Delivery, IntColumn, Readings
 from simulator.oracle import Oracle
+from simulator.packing import packed_frame
 
 SLICES = 4  # of a second, at whose ends readings are handed over
 READINGS_PER_JSON_MESSAGE = 45  # nucleus lite takes 7,299 bytes
@@ -107,18 +106,14 @@ def _digits(values: IntColumn) -> IntColumn:
 
 def frame(readings: Readings, source: str) -> bytes:
     """The readings as one packed frame."""
-    base_ms = int(readings.timestamp_ms.min())
-    speed = np.where(readings.speed_dkmh == NO_SPEED, ReadingFrame.NO_SPEED, readings.speed_dkmh)
-    return encode_frame(
-        ReadingFrame(
-            source=source,
-            base_ms=base_ms,
-            sensor_number=readings.sensor.astype("<u4").tobytes(),
-            offset_ms=(readings.timestamp_ms - base_ms).astype("<u4").tobytes(),
-            vehicle_count=readings.vehicle_count.astype("<u2").tobytes(),
-            speed_dkmh=speed.astype("<u2").tobytes(),
-            occupancy_permille=readings.occupancy_permille.astype("<u2").tobytes(),
-        )
+    return packed_frame(
+        source,
+        int(readings.timestamp_ms.min()),
+        readings.sensor,
+        readings.timestamp_ms,
+        readings.vehicle_count,
+        readings.speed_dkmh,
+        readings.occupancy_permille,
     )
 
 

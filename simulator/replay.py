@@ -4,8 +4,7 @@ Writes what came out of the messages: windows.csv, states.csv and events.csv.
 """
 
 import csv
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,24 +13,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import numpy as np
 
 from aggregator.pipeline import Pipeline, PipelineStatistics
 from aggregator.profile_file import LearnedProfile
 from aggregator.settings import AggregatorSettings
-from roadside.contract import topics
-from roadside.contract.codec import decode_window, encode_ack, encode_frame
+from roadside.contract.codec import decode_window, encode_ack
 from roadside.contract.events import CongestionEvent, Event, IncidentEvent, decode_event
-from roadside.contract.summary import Ack, CongestionState, ReadingFrame, SegmentSummary, WindowSummary
+from roadside.contract.summary import Ack, CongestionState, SegmentSummary, WindowSummary
 from roadside.runtime.store import GatewayStore
+from simulator.data_time import DataClock
 from simulator.recording import RecordedGateway, RecordedReading, Recording, iso
+from simulator.replay_messages import messages
 
 if TYPE_CHECKING:
     from _csv import Writer
 
 ROWS_PER_MESSAGE: Final = 1000
-FRAME_SPAN_MS: Final = 86_400_000  # a frame's offsets are 32 bits wide, so an older row does not go with it
-NO_SENSOR: Final = 2**32 - 1  # a number no registry holds, for sensors that sensors.csv does not name
 
 Row = tuple[str | int | float, ...]
 _iso = lru_cache(maxsize=4)(iso)  # neighbouring rows have the same window
@@ -113,18 +110,9 @@ class _Gateway:
             self._cloud.acks.clear()
 
     def _hand_over(self, now_ms: int) -> None:
-        """The gathered rows as a frame; rows that no frame can tell, each as JSON."""
-        base_ms = now_ms - FRAME_SPAN_MS
-        framed = []
-        for row in self._rows:
-            if _fits_a_frame(row, base_ms):
-                framed.append(row)
-            else:
-                self._pipeline.receive(topics.readings("replay"), _as_json(row), now_ms, now_ms)
-        if framed:
-            frame = encode_frame(_frame(framed, base_ms, self._numbers))
-            self._pipeline.receive(topics.frames("replay"), frame, now_ms, now_ms)
-        self._rows = []
+        rows, self._rows = self._rows, []
+        for topic, payload in messages(rows, now_ms, self._numbers):
+            self._pipeline.receive(topic, payload, now_ms, now_ms)
 
     def finish(self, now_ms: int) -> PipelineStatistics:
         self.flush(now_ms)
@@ -161,36 +149,35 @@ def replay(
     interval_ms = recording.interval_ms()
     collected = Collected()
     gateways: dict[str, _Gateway] = {}
-    gateway_of: dict[str, _Gateway] = {}
+    settings = AggregatorSettings(
+        window_seconds=window_s,
+        reading_interval_ms=interval_ms,
+        allowed_lateness_ms=allowed_lateness_ms,
+        publishes_per_second=90,
+    )
+    gateway_by_sensor = {
+        sensor: plan.gateway_id
+        for plan in recording.gateways
+        for segment in plan.segments
+        for sensor in segment.sensors
+    }
+    anywhere = recording.gateways[0].gateway_id
+    clock = DataClock(interval_ms, allowed_lateness_ms + settings.max_future_skew_ms, len(gateway_by_sensor))
     now_ms = hand_over_ms = 0
-    for count, reading in enumerate(recording.readings(), start=1):
-        measured_ms = reading.timestamp_ms + interval_ms if isinstance(reading.timestamp_ms, int) else now_ms
+    for count, reading in enumerate(_rows_in_time(recording, clock), start=1):
         if not gateways:
-            now_ms, hand_over_ms = measured_ms, measured_ms + interval_ms
-            settings = AggregatorSettings(
-                window_seconds=window_s,
-                reading_interval_ms=interval_ms,
-                allowed_lateness_ms=allowed_lateness_ms,
-                publishes_per_second=90,
-            )
+            now_ms, hand_over_ms = clock.now_ms, clock.now_ms + interval_ms
             gateways = {
                 plan.gateway_id: _Gateway(plan, settings, profile, collected, now_ms) for plan in recording.gateways
             }
-            gateway_of = {
-                sensor_id: gateways[plan.gateway_id]
-                for plan in recording.gateways
-                for segment in plan.segments
-                for sensor_id in segment.sensors
-            }
-            anywhere = gateways[recording.gateways[0].gateway_id]
-        if measured_ms > now_ms:
-            if measured_ms >= hand_over_ms:
+        if clock.now_ms > now_ms:
+            if clock.now_ms >= hand_over_ms:
                 # At least once an interval, as sensors do: to the pipeline, a longer pause is silence.
                 for gateway in gateways.values():
                     gateway.flush(now_ms)
-                hand_over_ms = measured_ms + interval_ms
-            now_ms = measured_ms
-        gateway_of.get(reading.sensor_id, anywhere).take(reading, now_ms)
+                hand_over_ms = clock.now_ms + interval_ms
+            now_ms = clock.now_ms
+        gateways[gateway_by_sensor.get(reading.sensor_id, anywhere)].take(reading, now_ms)
         if count % 10_000 == 0:
             progress(count)
     statistics = {name: gateway.finish(now_ms) for name, gateway in gateways.items()}
@@ -208,51 +195,10 @@ def replay(
     return collected, statistics
 
 
-def _fits_a_frame(row: RecordedReading, base_ms: int) -> bool:
-    """Whether a frame's unsigned integers can tell the row; whether it makes sense is for the pipeline to judge."""
-    _, timestamp_ms, count, speed_kmh, occupancy = row
-    return (
-        isinstance(timestamp_ms, int)
-        and timestamp_ms >= base_ms >= 0
-        and isinstance(count, float)
-        and count.is_integer()
-        and 0 <= count < 2**16
-        and _fits(speed_kmh, 6500.0)
-        and _fits(occupancy, 65.0)
-    )
-
-
-def _fits(value: float | str | None, limit: float) -> bool:
-    return value is None or (isinstance(value, float) and 0 <= value <= limit)
-
-
-def _frame(rows: list[RecordedReading], base_ms: int, numbers: dict[str, int]) -> ReadingFrame:
-    sensors, times_ms, counts, speeds_kmh, shares = zip(*rows, strict=True)
-    return ReadingFrame(
-        source="replay",
-        base_ms=base_ms,
-        sensor_number=_column([numbers.get(sensor, NO_SENSOR) for sensor in sensors], "<u4"),
-        offset_ms=_column([time_ms - base_ms for time_ms in times_ms], "<u4"),
-        vehicle_count=_column(counts, "<u2"),
-        speed_dkmh=_column([ReadingFrame.NO_SPEED if v is None else round(v * 10) for v in speeds_kmh], "<u2"),
-        occupancy_permille=_column([ReadingFrame.NO_SPEED if v is None else round(v * 1000) for v in shares], "<u2"),
-    )
-
-
-def _column(values: Sequence[float], dtype: str) -> bytes:
-    return np.array(values).astype(dtype).tobytes()
-
-
-def _as_json(row: RecordedReading) -> bytes:
-    return json.dumps(
-        {
-            "sensor_id": row.sensor_id,
-            "timestamp": row.timestamp_ms,
-            "vehicle_count": row.vehicle_count,
-            "average_speed_kmh": row.speed_kmh,
-            "occupancy": row.occupancy,
-        }
-    ).encode()
+def _rows_in_time(recording: Recording, clock: DataClock) -> Iterator[RecordedReading]:
+    for reading in recording.readings():
+        yield from clock.take(reading)
+    yield from clock.finish()
 
 
 def _by_time(collected: Collected) -> Iterator[tuple[WindowSummary, SegmentSummary]]:

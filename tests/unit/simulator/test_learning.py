@@ -18,14 +18,18 @@ SLOW_KMH, FAST_KMH = 40, 90
 def day(tmp_path: Path) -> Path:
     """Forty minutes, slow at the first of two stations."""
     rows = [
-        [sensor, iso(START_MS + 10_000 * step), "3", "", str(SLOW_KMH if edge == "E00" else FAST_KMH), "10"]
+        [
+            sensor,
+            iso(START_MS + 10_000 * step),
+            "3",
+            "",
+            str(SLOW_KMH if edge == "E00" else FAST_KMH),
+            str(5 + step % 7),
+        ]
         for step in range(240)
         for sensor, edge, *_ in SENSORS
     ]
-    folder = write_recording(tmp_path / "day", rows)
-    sensors = [[*row, {"E00": "0", "E01": "1"}.get(row[1], "-1")] for row in SENSORS]
-    write_csv(folder / "sensors.csv", [*SENSOR_HEADER, "order"], sensors)
-    return folder
+    return write_recording(tmp_path / "day", rows)
 
 
 def test_every_pair_learns_its_contrast_by_quarters_after_the_warm_up(day: Path) -> None:
@@ -49,8 +53,8 @@ def test_stations_of_a_freeway_are_split_over_gateways_in_driving_direction(tmp_
     folder = write_recording(tmp_path, [["E00_0", iso(START_MS), "1", "90", "90", "5"]])
     order = {f"E{number:02d}": 4 - number for number in range(5)}  # numbered against the driving direction
     sensors = [[f"{edge}_0", edge, "0", "freeway", "EB", "104.6", str(place)] for edge, place in order.items()]
-    sensors += [[*row, "-1"] for row in SENSORS if row[1] == "S0"]
-    write_csv(folder / "sensors.csv", [*SENSOR_HEADER, "order"], sensors)
+    sensors += [row for row in SENSORS if row[1] == "S0"]
+    write_csv(folder / "sensors.csv", SENSOR_HEADER, sensors)
     plans = {plan.gateway_id: [s.id for s in plan.segments] for plan in Recording(folder, 100.0, 2).gateways}
     assert plans == {"EB-1": ["E04", "E03"], "EB-2": ["E02", "E01"], "EB-3": ["E00"], "streets": ["S0"]}
     (whole,) = [plan for plan in Recording(folder, 100.0).gateways if plan.gateway_id == "EB"]

@@ -19,7 +19,6 @@ from simulator.recording import iso as recorded_iso
 from simulator.replay import replay
 from tests.unit.simulator.recordings import (
     READING_HEADER,
-    SENSOR_HEADER,
     SENSOR_IDS,
     SENSORS,
     START_MS,
@@ -27,7 +26,6 @@ from tests.unit.simulator.recordings import (
     iso,
     random_rows,
     read_csv,
-    write_csv,
     write_recording,
 )
 
@@ -245,17 +243,9 @@ def test_incident_is_a_row_of_its_own_with_the_station_where_the_queue_is_seen(t
     rows = []
     for step, (sensor, edge, *_) in ((step, row) for step in range(240) for row in SENSORS):
         queues = edge == "E00" and begin <= step < end
-        speed, occupancy = ("15", "45") if queues else ("95", "6")
-        rows.append([sensor, iso(START_MS + 10_000 * step), "3", speed, speed, occupancy])
-    write_recording(tmp_path, [])
-    sensors = [[*row, {"E00": "0", "E01": "1"}.get(row[1], "-1")] for row in SENSORS]
-    write_csv(tmp_path / "sensors.csv", [*SENSOR_HEADER, "order"], sensors)
-    write_csv(tmp_path / "readings_10s.csv", READING_HEADER, rows)
-    out = tmp_path / "out"
-    replay(
-        Recording(tmp_path, 100.0), out, window_s=10, allowed_lateness_ms=2000, profile=None, progress=lambda _: None
-    )
-    by_type = {row["type"]: row for row in read_csv(out / "events.csv")}
+        speed, occupancy = ("15", 45) if queues else ("95", 6)  # and never quite the same: no sensor is constant
+        rows.append([sensor, iso(START_MS + 10_000 * step), "3", speed, speed, str(occupancy + step % 7)])
+    by_type = {row["type"]: row for row in Replayed(tmp_path, rows).events}
     assert set(by_type) == {"congestion", "incident"}
     incident = by_type["incident"]
     assert incident["segment_id"] == "E00"
@@ -341,6 +331,8 @@ BAD_ROWS = {
     "empty instant": ["E00_0", "", "1", "90", "90", "10"],
     "long ago": ["E00_0", "1999-12-31T00:00:00Z", "1", "90", "90", "10"],
     "32 bits of milliseconds ago": ["E00_0", recorded_iso(START_MS + 100_000 - 2**32), "1", "90", "90", "10"],
+    "an hour ahead": ["E00_0", iso(START_MS + 3_600_000), "1", "90", "90", "10"],
+    "years ahead": ["E00_0", "2099-01-01T00:00:00Z", "1", "90", "90", "10"],
     "before the epoch": ["E00_0", "1960-01-01T00:00:00Z", "1", "90", "90", "10"],
     "cut": ["E00_0"],
     "too many cells": ["E00_0", None, "1", "90", "x", "10", "11", "12"],
@@ -370,6 +362,16 @@ def test_bad_first_row_is_counted_too(short: tuple[list[Cells], Replayed], tmp_p
     found = Replayed(tmp_path, [["E00_0", "soon", "1", "90", "90", "10"], *rows])
     assert found.unreadable.total() == 1
     assert found.files["windows.csv"] == good.files["windows.csv"]
+
+
+def test_rows_of_a_clock_that_runs_ahead_are_refused_and_the_rest_go_on(
+    short: tuple[list[Cells], Replayed], tmp_path: Path
+) -> None:
+    rows, _ = short
+    wrong = [[*row[:1], row[1].replace("2024", "2031"), *row[2:]] if row[0] == "E01_2" else row for row in rows]
+    found = Replayed(tmp_path, wrong)
+    assert found.rejected == {"future": 30}
+    assert found.total("readings_accepted") == len(rows) - 30
 
 
 def test_gap_of_hours_loses_no_reading(rows: list[Cells], tmp_path: Path) -> None:
