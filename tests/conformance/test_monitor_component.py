@@ -26,7 +26,7 @@ from simulator.local_nucleus.fake_cloud import InMemoryCloud
 GATEWAY = "gw-1"
 AGGREGATOR = "city.roadside.Aggregator"
 WAIT_S = 15.0
-SPEED = 20
+SPEED = 40
 MAX_RSS_BYTES = 40 * 1024 * 1024
 OTHER = """
 RecipeFormatVersion: "2020-01-25"

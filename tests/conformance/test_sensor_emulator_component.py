@@ -1,4 +1,7 @@
-"""The real SensorEmulator and the real Aggregator, from their zips, on one gateway: false readings become windows."""
+"""SensorEmulator, Aggregator and Monitor, the real processes from their zips, on one gateway.
+
+False readings become windows, and the Monitor tells the cloud how the others are.
+"""
 
 import sys
 import time
@@ -11,12 +14,14 @@ import pytest
 from components import build
 from roadside.contract import topics
 from roadside.contract.codec import decode_window
+from roadside.contract.heartbeat import Heartbeat, decode_heartbeat
 from roadside.contract.summary import WindowSummary
 from simulator.local_nucleus import ComponentDeployment, ComponentState, LocalNucleus
 from simulator.local_nucleus.fake_cloud import InMemoryCloud
 
 EMULATOR = "city.roadside.SensorEmulator"
 AGGREGATOR = "city.roadside.Aggregator"
+MONITOR = "city.roadside.Monitor"
 GATEWAY = "gw-1"
 WAIT_S = 25.0
 SENSORS = 6
@@ -29,7 +34,7 @@ SEGMENTS = [
 
 
 class Station:
-    """A gateway with both components, configured alike."""
+    """A gateway with the three components."""
 
     def __init__(self, profile: Any, directory: Path) -> None:
         self.cloud = InMemoryCloud()
@@ -37,8 +42,11 @@ class Station:
             thing_name=GATEWAY, profile=profile, work_dir=directory / "gateway", cloud=self.cloud
         )
         self.nucleus.start()
-        aggregator, emulator = build.build_local(["aggregator", "sensor_emulator"], directory / "build")
-        self._deploy(aggregator, {"windowSeconds": 1, "segments": SEGMENTS})
+        folders = ["aggregator", "sensor_emulator", "monitor"]
+        aggregator, emulator, monitor = build.build_local(folders, directory / "build")
+        self._deploy(monitor, {})
+        self.until(lambda: self.nucleus.publish_local(topics.status("test.Listening"), b"") == 1)
+        self._deploy(aggregator, {"windowSeconds": 1, "allowedLatenessMs": 500, "segments": SEGMENTS})
         self._deploy(emulator, {"demandShare": 1.0, "segments": SEGMENTS})
 
     def _deploy(self, local: build.LocalComponent, configuration: dict[str, Any]) -> None:
@@ -49,9 +57,14 @@ class Station:
         topic = topics.uplink("windows", GATEWAY)
         return [decode_window(each.payload) for each in self.cloud.published if each.topic == topic]
 
+    def heartbeats(self) -> list[Heartbeat]:
+        topic = topics.uplink("heartbeat", GATEWAY)
+        return [decode_heartbeat(each.payload) for each in self.cloud.published if each.topic == topic]
+
     @property
     def log(self) -> str:
-        return "".join(self.nucleus.log_path(name).read_text() for name in (EMULATOR, AGGREGATOR))
+        paths = [self.nucleus.log_path(name) for name in (EMULATOR, AGGREGATOR, MONITOR)]
+        return "".join(path.read_text() for path in paths if path.exists())
 
     def until(self, condition: Callable[[], Any]) -> None:
         deadline_s = time.monotonic() + WAIT_S
@@ -64,6 +77,10 @@ class Station:
         self.cloud.close()
 
 
+def states(heartbeat: Heartbeat) -> dict[str, str]:
+    return {each.component: each.state for each in heartbeat.components}
+
+
 @pytest.fixture(params=["classic", "lite"])
 def station(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Station]:
     made = Station(request.param, tmp_path)
@@ -71,7 +88,7 @@ def station(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Station]
     made.close()
 
 
-def test_emulated_readings_become_windows_and_it_says_that_they_are_false(station: Station) -> None:
+def test_emulated_readings_become_windows_it_says_that_they_are_false_and_its_end_is_told(station: Station) -> None:
     def full(window: WindowSummary) -> bool:
         [segment] = window.segments
         return (segment.number, segment.sensors_reporting, segment.readings_accepted) == (12, SENSORS, SENSORS)
@@ -85,3 +102,8 @@ def test_emulated_readings_become_windows_and_it_says_that_they_are_false(statio
     assert time.monotonic() - began_s < 3.0
     assert station.nucleus.component_state(EMULATOR) is ComponentState.FINISHED
     assert station.nucleus.component_starts(EMULATOR) == 1
+    wanted = {EMULATOR: "stopped", AGGREGATOR: "running", MONITOR: "running"}
+    station.until(lambda: wanted in map(states, station.heartbeats()))
+    told = {each.component: each for each in station.heartbeats()[-1].components}
+    assert told[EMULATOR].counters["readings_emulated"] >= SENSORS
+    assert station.heartbeats()[-1].backlog_messages is not None
