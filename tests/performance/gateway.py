@@ -177,7 +177,8 @@ def steady_state(directory: Path, columns: Columns, seconds: int, progress: Call
         first_window_s = time.monotonic() - gateway.began_s
         began_s, began_cpu_s = time.monotonic(), gateway.cpu_s()
         for second in range(seconds):
-            progress(f"a gateway in steady state: {second} of {seconds} s")
+            if second % 5 == 0:
+                progress(f"a gateway in steady state: {second} of {seconds} s")
             payload = frame(ahead + second)
             time.sleep(max(0.0, began_s + second - time.monotonic()))
             gateway.say(topic, payload)
