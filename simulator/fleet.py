@@ -56,6 +56,7 @@ class Fleet:
         self._work_dir = work_dir
         self._python = environment_python
         self._acks: AckQueue = queue.SimpleQueue()
+        self._served: list[LocalGateway] = []
         self._closing = ExitStack()
 
     def __enter__(self) -> "Fleet":
@@ -106,12 +107,19 @@ class Fleet:
         self._serve_until(time.time() + seconds)
 
     def under_way(self, starts_ms: Collection[int]) -> int:
-        """Messages with readings that wait for a process, and of these windows and of events those not acknowledged."""
-        until_ms = max(starts_ms)
-        links = [gateway.link for gateway in self.gateways]
-        lacking = sum(len(set(starts_ms) - link.acknowledged_starts_ms) for link in links)
-        unacknowledged = sum(link.unacknowledged(until_ms) for link in links)
-        return lacking + unacknowledged + sum(real.waiting for real in self.real)
+        """Messages with readings that wait for a process, and of these windows and of events those not acknowledged.
+
+        Gateways that have nothing of these left are served no more: silence would close windows for ever, and on a slow
+        machine they would stand in the way of those that are waited for.
+        """
+        due, until_ms = set(starts_ms), max(starts_ms)
+        left = {
+            gateway.plan.gateway_id: len(due - gateway.link.acknowledged_starts_ms)
+            + gateway.link.unacknowledged(until_ms)
+            for gateway in self.gateways
+        }
+        self._served = [local for local in self.local if left[local.plan.gateway_id]]
+        return sum(left.values()) + sum(real.waiting for real in self.real)
 
     def _serve_until(self, at_s: float) -> None:
         """Serve, and at least once: a machine that is behind still has to take acknowledgements."""
@@ -131,7 +139,7 @@ class Fleet:
         except queue.Empty:
             pass  # nobody was acknowledged
         now_ms = time.monotonic_ns() // 1_000_000
-        for local in self.local:
+        for local in self._served:
             if local.wake_ms <= now_ms:
                 local.tick()
         for real in self.real:
@@ -152,6 +160,7 @@ class Fleet:
                 gateway = LocalGateway(plan, self._configuration(plan), link, self._acks)
                 self.local.append(gateway)
             self.gateways.append(gateway)
+        self._served = list(self.local)
         for real in self.real:
             real.wait_until_listening()
 
