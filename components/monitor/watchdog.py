@@ -24,6 +24,7 @@ class _Known:
     status: Status | None
     since_ms: int  # when it was last heard; before that, since when it has been expected
     restarts: int = 0
+    crashes: int = 0
     restarted_ms: int | None = None
 
 
@@ -60,8 +61,12 @@ class Watchdog:
         known = self._known.get(status.component)
         if known is None and len(self._known) < MAX_COMPONENTS:
             known = self._known[status.component] = _Known(None, now_ms)
-        if known is not None:
-            known.status, known.since_ms = status, now_ms
+        if known is None:
+            return
+        before = known.status
+        if before is not None and before.started_ms != status.started_ms and before.state != "stopping":
+            known.crashes += 1
+        known.status, known.since_ms = status, now_ms
 
     def echo_age_ms(self, now_ms: int) -> int:
         """How long the own echo has not come."""
@@ -87,6 +92,7 @@ class Watchdog:
                     age_ms=now_ms - known.since_ms if status else None,
                     uptime_ms=status.uptime_ms if status else None,
                     restarts=known.restarts,
+                    crashes=known.crashes,
                     counters=status.counters if status else {},
                 )
             )

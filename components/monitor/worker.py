@@ -79,7 +79,7 @@ class MonitorWorker:
         now_ms = clock.steady_ms()
         self._watchdog = Watchdog(COMPONENT, self._settings.silent_after_ms, now_ms)
         self._hearing = Hearing("own status messages", "local", ECHO_RENEW_MS, ECHO_GIVE_UP_MS)
-        self._states: dict[str, str] = {}
+        self._told: dict[str, tuple[str, int]] = {}  # state and crashes by component
         self._reason: Reason = "beat"
         self._began_ms = self._reread_due_ms = now_ms
         self._heartbeat_due_ms = now_ms + FIRST_HEARTBEAT_MS
@@ -151,17 +151,17 @@ class MonitorWorker:
         """Log what has changed; returns whether it is worth a heartbeat. One heard for the first time is none."""
         worth_telling = False
         for component in components:
-            before = self._states.get(component.component)
-            if component.state == before:
-                continue
-            self._states[component.component] = component.state
-            well = component.state in ("running", "idle")
-            _log.log(
-                logging.INFO if well else logging.ERROR,
-                f"{component.component} is {component.state}",
-                extra={"before": before, "age_ms": component.age_ms},
-            )
-            worth_telling |= before is not None or not well
+            name, state = component.component, component.state
+            before, crashes = self._told.get(name, (None, 0))
+            self._told[name] = state, component.crashes
+            if state != before:
+                well = state in ("running", "idle")
+                level = logging.INFO if well else logging.ERROR
+                _log.log(level, f"{name} is {state}", extra={"before": before, "age_ms": component.age_ms})
+                worth_telling |= before is not None or not well
+            if component.crashes > crashes:
+                _log.error(f"{name} was started again without having ended in order")
+                worth_telling = True
         return worth_telling
 
     def _send(self, components: tuple[ComponentHealth, ...]) -> None:
@@ -208,7 +208,7 @@ class MonitorWorker:
 
     def _note_configurations(self) -> None:
         configurations: dict[str, dict[str, Any]] = {}
-        for component in sorted({COMPONENT, *self._settings.expected, *self._states}):
+        for component in sorted({COMPONENT, *self._settings.expected, *self._told}):
             try:
                 configurations[component] = self._surroundings.configuration_of(component)
             except BusClosedError:

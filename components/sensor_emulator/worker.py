@@ -130,8 +130,10 @@ class EmulatorWorker:
             _log.error("the configuration is at fault and was not applied", extra={"faults": [str(error)]})
             return
         except OSError as error:
-            # Without it a gateway that boots every hour would be fed false readings for ever.
+            # Else a gateway that boots every hour would be fed false readings for ever. Tried again at the next look.
             _log.error("cannot note when the run began, so nothing is emulated", extra={"reason": repr(error)})
+            self._settings = self._emulation = None
+            return
         logging.getLogger().setLevel(settings.log_level)
         self._settings, self._emulation, self._end_ms = settings, emulation, end_ms
         self._next_second = self._clock.wall_ms() // _SECOND_MS

@@ -203,8 +203,8 @@ HEARTBEATS: Final = {
         reason="beat",
         nucleus="2.18.2",
         components=(
-            ComponentHealth("city.roadside.Aggregator", "running", "0.1.0", 4_012, 600_012, 0, {"windows": 60}),
-            ComponentHealth("city.roadside.SensorIngest", "missing", None, None, None, 2, {}),
+            ComponentHealth("city.roadside.Aggregator", "running", "0.1.0", 4_012, 600_012, 0, 1, {"windows": 60}),
+            ComponentHealth("city.roadside.SensorIngest", "missing", None, None, None, 2, 0, {}),
         ),
         backlog_messages=12,
         backlog_bytes=11_800,

@@ -31,6 +31,7 @@ class ComponentHealth:
         longer than it may; "missing", it is expected and was never heard
     version, age_ms, uptime_ms : of its last status, and how long ago that was; None if it was never heard
     restarts : how often the Monitor has had it restarted
+    crashes : how many of its processes were followed by another without having said that they end
     counters : those of its last status that are not 0
     """
 
@@ -40,6 +41,7 @@ class ComponentHealth:
     age_ms: int | None
     uptime_ms: int | None
     restarts: int
+    crashes: int
     counters: Mapping[str, int]
 
     def __post_init__(self) -> None:
@@ -48,6 +50,7 @@ class ComponentHealth:
         if self.version is not None:
             check_text("version", self.version, 64)
         check_integer("restarts", self.restarts, MAX_INTEGER)
+        check_integer("crashes", self.crashes, MAX_INTEGER)
         _check_known(self, ("age_ms", "uptime_ms"))
         check_counters(self.counters)
 

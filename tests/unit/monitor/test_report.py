@@ -7,7 +7,7 @@ from roadside.contract.summary import MAX_INTEGER
 
 
 def component(name: str, counters: dict[str, int]) -> ComponentHealth:
-    return ComponentHealth(name, "running", "0.1.0", 1_000, 60_000, 0, counters)
+    return ComponentHealth(name, "running", "0.1.0", 1_000, 60_000, 0, 0, counters)
 
 
 def heartbeat(*components: ComponentHealth) -> Heartbeat:

@@ -22,8 +22,8 @@ class Gateway:
         self.watchdog = Watchdog(OWN, SILENT_MS, 0)
         self.watchdog.configure(SILENT_MS, expected, 0)
 
-    def hear(self, component: str, state: State = "running", **counters: int) -> None:
-        status = Status(component, "0.1.0", state, 0, 1, self.now_ms, counters)
+    def hear(self, component: str, state: State = "running", process: int = 0, **counters: int) -> None:
+        status = Status(component, "0.1.0", state, process, 1, self.now_ms, counters)
         self.watchdog.hear(status, self.now_ms)
 
     def pass_time(self, by_ms: int, *alive: str, deaf: bool = False) -> None:
@@ -83,6 +83,15 @@ def test_component_that_ended_in_order_is_stopped_and_is_not_restarted() -> None
     gateway.pass_time(1)
     gateway.watchdog.forget(gateway.now_ms)
     assert gateway.states == {AGGREGATOR: "stopped"}, "what nobody expects was taken off the gateway"
+
+
+def test_process_that_is_followed_by_another_without_a_last_word_has_crashed() -> None:
+    gateway = Gateway()
+    for process, state in enumerate(("running", "idle", "stopping", "running", "running")):
+        gateway.hear(AGGREGATOR, state, process)
+        gateway.hear(AGGREGATOR, state, process)
+    crashes = {each.component: each.crashes for each in gateway.watchdog.components(gateway.now_ms)}
+    assert crashes[AGGREGATOR] == 3
 
 
 def test_deaf_watchdog_judges_nobody() -> None:

@@ -97,8 +97,8 @@ class Bench:
             pause_ms = 1_000 if self.nucleus.echo == [] else 0
             self.clock.advance(min(pause_ms, end_ms - now_ms, max(0, wake_ms - now_ms) or 1_000))
 
-    def status(self, component: str, state: State = "running", **counters: int) -> Delivery:
-        status = Status(component, "0.1.0", state, NOW_MS, 1, 1_000, counters)
+    def status(self, component: str, state: State = "running", process: int = 0, **counters: int) -> Delivery:
+        status = Status(component, "0.1.0", state, NOW_MS + process, 1, 1_000, counters)
         return Delivery(STATUS, topics.status(component), encode_status(status))
 
     def configure(self, **tree: Any) -> None:
@@ -166,6 +166,20 @@ def test_component_that_comes_and_goes_makes_no_flood_of_heartbeats(bench: Bench
         bench.nucleus.echo.append(bench.status(AGGREGATOR, states[turn % 2]))
         bench.run(100)
     assert len(bench.told) - sent <= 200 * 100 // CHANGE_GAP_MS + 1
+
+
+def test_crash_that_the_nucleus_has_cured_already_is_told_at_once_and_once(bench: Bench) -> None:
+    bench.run(FIRST_HEARTBEAT_MS + CHANGE_GAP_MS, AGGREGATOR)
+    for _ in range(3):
+        bench.nucleus.echo.append(bench.status(AGGREGATOR, process=1))
+        bench.run(0)
+    assert bench.told[1:] == [("change", {AGGREGATOR: "running"})]
+    assert {each.component: each.crashes for each in bench.last.components}[AGGREGATOR] == 1
+    bench.nucleus.echo.append(bench.status(AGGREGATOR, "stopping", process=1))
+    bench.run(0)
+    bench.nucleus.echo.append(bench.status(AGGREGATOR, process=2))
+    bench.run(60_000, AGGREGATOR)
+    assert {each.component: each.crashes for each in bench.last.components}[AGGREGATOR] >= 1
 
 
 def test_change_soon_after_a_heartbeat_waits_a_moment_and_is_told_as_one(bench: Bench) -> None:

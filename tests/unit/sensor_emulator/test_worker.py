@@ -135,7 +135,11 @@ def test_note_that_cannot_be_read_ends_the_run(tmp_path: Path, noted: bytes) -> 
 
 
 def test_nothing_is_emulated_where_the_beginning_cannot_be_kept(tmp_path: Path) -> None:
-    assert Bench(tmp_path / "absent").run(5) == 0
+    bench = Bench(tmp_path / "absent")
+    assert bench.run(5) == 0
+    (tmp_path / "absent").mkdir()
+    bench.configure()
+    assert bench.run(5) == 5 * 4
 
 
 def test_changes_apply_at_once_and_faulty_ones_not_at_all(bench: Bench) -> None:
