@@ -53,53 +53,58 @@ class SensorSums:
     measured: tuple[IntColumn, IntColumn, IntColumn]
 
 
+class _Runs:
+    """Readings in the order of their sensors, so that each sensor's lie side by side."""
+
+    def __init__(self, sensor: IntColumn, sensor_count: int) -> None:
+        first = np.searchsorted(sensor, np.arange(sensor_count + 1))
+        self.lengths = first[1:] - first[:-1]
+        self._heard = np.flatnonzero(self.lengths)  # of an empty run reduceat would make something
+        self._first = first[self._heard]
+
+    def reduce(self, operation: np.ufunc, columns: list[IntColumn], nothing: int = 0) -> IntColumn:
+        """Each column reduced over every run, int64 [columns, sensors]; `nothing` for a sensor without readings."""
+        reduced = np.full((len(columns), len(self.lengths)), nothing, dtype=np.int64)
+        reduced[:, self._heard] = operation.reduceat(columns, self._first, axis=1)
+        return reduced
+
+
 def sum_by_sensor(grid: WindowGrid, reading_interval_ms: int) -> SensorSums:
     """Sum the grid's readings by sensor; `reading_interval_ms` is the time each of them covers."""
-    count = grid.sensor_count
     sensor, vehicles, speed, occupancy = grid.readings()
-    # Readings come in the order of the sensors: each sensor's lie side by side. reduceat is told of no empty run.
-    first_row = np.searchsorted(sensor, np.arange(count + 1))
-    heard = np.flatnonzero(first_row[1:] != first_row[:-1])
-    rows = first_row[heard]
-
-    has_speed = (speed != NONE) & (vehicles > 0)
-    weight = vehicles * has_speed
-    moving = speed * has_speed
+    runs = _Runs(sensor, grid.sensor_count)
     seen = occupancy != NONE
-    told = (vehicles * _SPEED_WIDTH + speed + 1) * _OCCUPANCY_WIDTH + occupancy + 1
-    totals = np.zeros((8, count), dtype=np.int64)
-    totals[:, heard] = np.add.reduceat(
+    occupied = (occupancy * reading_interval_ms + 500) // 1000 * seen
+    vehicle_count, occupied_ms, observed_ms = runs.reduce(np.add, [vehicles, occupied, seen * reading_interval_ms])
+    told = [(vehicles * _SPEED_WIDTH + speed + 1) * _OCCUPANCY_WIDTH + occupancy + 1]
+    [lowest], [highest] = runs.reduce(np.minimum, told, _NO_READING), runs.reduce(np.maximum, told, _NO_READING)
+
+    at = np.flatnonzero((speed != NONE) & (vehicles > 0))
+    sensor, speed, weight = sensor[at], speed[at], vehicles[at]
+    measured = _Runs(sensor, grid.sensor_count)
+    with_speed, clipped, speed_sum, pace_sum, square_sum = measured.reduce(
+        np.add,
         [
-            vehicles,
             weight,
-            weight * (moving < MIN_PACE_SPEED_DKMH),
-            weight * moving,
-            weight * PACE_MS_PER_KM[moving],
-            weight * moving * moving,
-            (occupancy * reading_interval_ms + 500) // 1000 * seen,
-            seen * reading_interval_ms,
+            weight * (speed < MIN_PACE_SPEED_DKMH),
+            weight * speed,
+            weight * PACE_MS_PER_KM[speed],
+            weight * speed * speed,
         ],
-        rows,
-        axis=1,
     )
-    vehicle_count, vehicles_with_speed, clipped, speed_sum, pace_sum, square_sum, occupied_ms, observed_ms = totals
-    slowest, fastest, reading = np.full((3, count), NONE, dtype=np.int64)
-    slowest[heard] = np.minimum.reduceat(np.where(has_speed, speed, MAX_SPEED_DKMH), rows)
-    fastest[heard] = np.maximum.reduceat(np.where(has_speed, speed, NONE), rows)
-    lowest, highest = np.minimum.reduceat(told, rows), np.maximum.reduceat(told, rows)
-    reading[heard] = np.where(lowest == highest, highest, _NO_READING)
+    [slowest], [fastest] = measured.reduce(np.minimum, [speed], NONE), measured.reduce(np.maximum, [speed], NONE)
     return SensorSums(
-        readings=first_row[1:] - first_row[:-1],
+        readings=runs.lengths,
         vehicle_count=vehicle_count,
-        vehicles_with_speed=vehicles_with_speed,
+        vehicles_with_speed=with_speed,
         clipped_vehicles=clipped,
         speed_sum=speed_sum,
         pace_sum=pace_sum,
         speed_square_sum=square_sum,
-        speed_min=np.where(fastest == NONE, NONE, slowest),
+        speed_min=slowest,
         speed_max=fastest,
         occupied_ms=occupied_ms,
         observed_ms=observed_ms,
-        reading=reading,
-        measured=(sensor[has_speed], speed[has_speed], vehicles[has_speed]),
+        reading=np.where(lowest == highest, highest, _NO_READING),
+        measured=(sensor, speed, weight),
     )
