@@ -17,7 +17,7 @@ class TrafficAnalyticsPlatformStack(Stack):
     """Roadside's cloud side.
 
     ```
-    gateway ─> rule: windows ─> stream ─> processor ─┬─> tables: windows, segments
+    gateway ─> rules: windows, sensors ─> stream ─> processor ─┬─> tables: windows, sensors, segments
        ^                                             └─> acks ─> gateway
        └──── > rule: events ─────────────> alerts ───┬─> table: alerts
                                                      ├─> acks ─> gateway
@@ -43,16 +43,17 @@ class TrafficAnalyticsPlatformStack(Stack):
         ingest.send_events_to(processing.alerts)
 
         self._output("WindowsTable", tables.windows.table_name, "One item per gateway, window and epoch")
+        self._output("SensorsTable", tables.sensors.table_name, "One item per gateway, interval, epoch and part")
         self._output("SegmentsTable", tables.segments.table_name, "Current state of every segment")
         self._output("AlertsTable", tables.alerts.table_name, "Every event once")
-        self._output("WindowsStream", ingest.stream.stream_name, "Windows on their way to the processor")
+        self._output("WindowsStream", ingest.stream.stream_name, "Messages on their way to the processor")
         self._output("EventBus", alerting.bus.event_bus_name, "Every event of Roadside")
         self._output("AlertsTopic", alerting.people.topic_arn, "Subscribe people here")
         self._output("SystemsQueueUrl", alerting.systems.queue_url, "Systems receive events here")
         self._output("AlertDeadLettersUrl", alerting.dead_letters.queue_url, "Events nobody could be told")
         self._output("ParkedQueueUrl", processing.parked.queue_url, "Messages refused for good, with the reason")
         self._output("UndeliveredQueueUrl", ingest.undelivered.queue_url, "What rules and invocations gave up on")
-        self._output("ProcessorFunction", processing.processor.function_name, "Stores windows")
+        self._output("ProcessorFunction", processing.processor.function_name, "Stores windows and summaries of sensors")
         self._output("AlertsFunction", processing.alerts.function_name, "Publishes events")
         self._output("GatewayPolicy", access.policy.ref, "IoT policy for the certificate of every gateway")
         self._output("GatewayGroup", access.gateways.ref, "Thing group of all gateways")

@@ -19,6 +19,7 @@ from aggregator.profile_file import LearnedProfile
 from aggregator.settings import AggregatorSettings
 from roadside.contract.codec import decode_window, encode_ack
 from roadside.contract.events import CongestionEvent, Event, IncidentEvent, decode_event
+from roadside.contract.sensors import decode_sensors
 from roadside.contract.summary import Ack, CongestionState, SegmentSummary, WindowSummary
 from roadside.runtime.store import GatewayStore
 from simulator.data_time import DataClock
@@ -58,6 +59,10 @@ class _Cloud:
             event = decode_event(payload)
             self._collected.events[event.event_id] = event
             self.acks.append(encode_ack(Ack(event.epoch_ms, (event.sequence,))))
+            return
+        if topic.endswith("/sensors"):
+            summary = decode_sensors(payload)
+            self.acks.append(encode_ack(Ack(summary.epoch_ms, (summary.sequence,))))
             return
         window = decode_window(payload)
         key = window.segments[0].number, window.window_start_ms

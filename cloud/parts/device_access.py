@@ -28,6 +28,7 @@ class DeviceAccess(Construct):
                         "iot:Publish",
                         [
                             _arn("topic", topics.uplink("windows", _THING)),
+                            _arn("topic", topics.uplink("sensors", _THING)),
                             _arn("topic", topics.uplink("events", _THING)),
                             _arn("topic", topics.uplink("heartbeat", _THING)),
                         ],

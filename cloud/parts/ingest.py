@@ -18,11 +18,11 @@ _GATEWAY: Final = "${topic(3)}"
 
 
 class Ingest(Construct):
-    """The stream of windows and the rules, whose names are fixed: gateways publish to them by name.
+    """The stream and the rules, whose names are fixed: gateways publish to them by name.
 
     Attributes
     ----------
-    stream : windows as the rule wraps them, partitioned by gateway
+    stream : windows and summaries of sensors as their rules wrap them, partitioned by gateway
     undelivered : what a rule, the stream's mapping or an asynchronous invocation gave up on
     """
 
@@ -38,15 +38,16 @@ class Ingest(Construct):
         self.undelivered = sqs.Queue(
             self, "Undelivered", encryption=sqs.QueueEncryption.SQS_MANAGED, retention_period=Duration.days(14)
         )
-        self._add_windows_rule()
+        self._send_to_stream("windows", "Windows of all gateways to the stream")
+        self._send_to_stream("sensors", "Summaries of all gateways' sensors to the stream")
 
-    def _add_windows_rule(self) -> None:
+    def _send_to_stream(self, kind: topics.CloudKind, description: str) -> None:
         put = iam.PolicyStatement(actions=["kinesis:PutRecord"], resources=[self.stream.stream_arn])
-        role = self._rule_role("WindowsRuleRole", put)
+        role = self._rule_role(f"{kind.title()}RuleRole", put)
         self._rule(
-            "WindowsRule",
-            "windows",
-            description="Windows of all gateways to the stream",
+            f"{kind.title()}Rule",
+            kind,
+            description=description,
             action=iot.CfnTopicRule.ActionProperty(
                 kinesis=iot.CfnTopicRule.KinesisActionProperty(
                     stream_name=self.stream.stream_name, partition_key=_GATEWAY, role_arn=role.role_arn

@@ -83,18 +83,20 @@ class Processing(Construct):
         self.alerts = self._add_alerts(bus, undelivered)
 
     def _add_processor(self, stream: kinesis.IStream, undelivered: sqs.IQueue) -> lambda_.Function:
-        windows, segments = self._tables.windows, self._tables.segments
+        windows, sensors, segments = self._tables.windows, self._tables.sensors, self._tables.segments
         function = self._function(
             "processor",
             timeout=Duration.seconds(60),
             memory_mb=512,
             environment={
                 "WINDOWS_TABLE": windows.table_name,
+                "SENSORS_TABLE": sensors.table_name,
                 "SEGMENTS_TABLE": segments.table_name,
                 "SEGMENT_REFRESH_S": str(self._config.segment_refresh_s),
             },
             statements=[
                 _allow(windows.table_arn, "dynamodb:PutItem"),
+                _allow(sensors.table_arn, "dynamodb:PutItem"),
                 _allow(segments.table_arn, "dynamodb:BatchGetItem", "dynamodb:PutItem"),
                 _allow(
                     stream.stream_arn,

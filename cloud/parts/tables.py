@@ -1,4 +1,4 @@
-"""Where results stay: every window, the current state of every segment, and every alert."""
+"""Where results stay: every window, the sensors of every few minutes, the state of every segment, every alert."""
 
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
@@ -9,11 +9,12 @@ NUMBER = dynamodb.AttributeType.NUMBER
 
 
 class Tables(Construct):
-    """The three tables, all on demand, encrypted and recoverable to any second of the last 35 days.
+    """The four tables, all on demand, encrypted and recoverable to any second of the last 35 days.
 
     Attributes
     ----------
     windows : key g (gateway) and w (window start and epoch); attribute names are short because they are billed
+    sensors : key g (gateway) and s (interval start, epoch and part)
     segments : key segment (number)
     alerts : key event_id
     """
@@ -23,6 +24,7 @@ class Tables(Construct):
         self._removal_policy = RemovalPolicy.RETAIN if keeps_data else RemovalPolicy.DESTROY
         self._keeps_data = keeps_data
         self.windows = self._table("Windows", ("g", STRING), sort_key=("w", STRING), ttl="t")
+        self.sensors = self._table("Sensors", ("g", STRING), sort_key=("s", STRING), ttl="t")
         self.segments = self._table("Segments", ("segment", NUMBER))
         self.alerts = self._table("Alerts", ("event_id", STRING), ttl="t")
 

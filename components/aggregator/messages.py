@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from roadside.contract.events import CongestionEvent, IncidentEvent, SensorEvent, SensorFaultName
+from roadside.contract.sensors import SensorRecord
 from roadside.contract.summary import CongestionState, SegmentSummary, SpeedSketch
 from roadside.core.aggregator import ClosedWindow
 from roadside.core.congestion import NO_LEVEL, CongestionChange
@@ -15,6 +16,7 @@ from roadside.core.health import SensorChange, SensorFault
 from roadside.core.incidents import IncidentChange
 from roadside.core.readings import NONE
 from roadside.core.registry import Registry
+from roadside.core.sensor_tally import SensorInterval
 
 FAULT_NAMES: Final[Mapping[SensorFault, SensorFaultName]] = {
     SensorFault.SILENT: "silent",
@@ -145,6 +147,22 @@ def sensor_event(change: SensorChange, registry: Registry, gateway: str, epoch_m
         started_ms=change.started_ms,
         effective_ms=change.occurred_ms,  # windows from there on
     )
+
+
+def sensor_records(interval: SensorInterval, registry: Registry) -> tuple[SensorRecord, ...]:
+    """The interval's columns as one record a sensor, in the order of their city-wide numbers."""
+    columns = zip(
+        registry.sensor_numbers.tolist(),
+        interval.readings.tolist(),
+        interval.vehicle_count.tolist(),
+        (interval.vehicle_count - interval.vehicles_with_speed).tolist(),
+        interval.pace_sum.tolist(),
+        interval.occupied_ms.tolist(),
+        interval.observed_ms.tolist(),
+        [FAULT_NAMES.get(SensorFault(fault)) for fault in interval.fault.tolist()],
+        strict=True,
+    )
+    return tuple(sorted((SensorRecord(*values) for values in columns), key=lambda sensor: sensor.number))
 
 
 def _known(value: int, unknown: int) -> int | None:

@@ -11,6 +11,7 @@ from roadside.contract import topics
 from roadside.contract.codec import encode_window
 from roadside.contract.errors import ContractError
 from roadside.contract.events import encode_event
+from roadside.contract.sensors import SensorRecord, SensorSummary, encode_sensors, in_parts
 from roadside.contract.summary import SegmentSummary, WindowSummary
 from roadside.core.aggregator import Output
 from roadside.core.congestion import CongestionChange
@@ -65,6 +66,13 @@ class Results:
             key = WindowKey(window.start_ms, window.window_ms, window.revision)
             segments = messages.segment_summaries(window, registry)
             self._held.append(_Result("windows", partial(self._window, key, segments, reading_interval_ms), key))
+        for interval in output.intervals:
+            parts = in_parts(messages.sensor_records(interval, registry))
+            span_ms = interval.start_ms, interval.end_ms
+            self._held += [
+                _Result("sensors", partial(self._sensors, span_ms, sensors, part, len(parts), reading_interval_ms))
+                for part, sensors in enumerate(parts)
+            ]
         excess = len(self._held) - MAX_HELD
         if excess > 0:
             del self._held[:excess]
@@ -104,6 +112,29 @@ class Results:
 
     def _sensor(self, change: SensorChange, registry: Registry, sequence: int) -> bytes:
         return encode_event(messages.sensor_event(change, registry, self._gateway, self._epoch_ms, sequence))
+
+    def _sensors(
+        self,
+        span_ms: tuple[int, int],
+        sensors: tuple[SensorRecord, ...],
+        part: int,
+        part_count: int,
+        reading_interval_ms: int,
+        sequence: int,
+    ) -> bytes:
+        return encode_sensors(
+            SensorSummary(
+                gateway=self._gateway,
+                epoch_ms=self._epoch_ms,
+                sequence=sequence,
+                interval_start_ms=span_ms[0],
+                interval_ms=span_ms[1] - span_ms[0],
+                sensors=sensors,
+                part=part,
+                part_count=part_count,
+                reading_interval_ms=reading_interval_ms,
+            )
+        )
 
     def _window(
         self, key: WindowKey, segments: tuple[SegmentSummary, ...], reading_interval_ms: int, sequence: int

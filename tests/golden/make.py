@@ -12,6 +12,7 @@ from typing import Final
 from roadside.contract.codec import encode_ack, encode_frame, encode_window
 from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, encode_event
 from roadside.contract.heartbeat import ComponentHealth, Heartbeat, SystemState, encode_heartbeat
+from roadside.contract.sensors import SensorRecord, SensorSummary, encode_sensors
 from roadside.contract.status import Status, encode_status
 from roadside.contract.summary import (
     Ack,
@@ -22,7 +23,7 @@ from roadside.contract.summary import (
     WindowSummary,
 )
 
-Message = WindowSummary | Ack | ReadingFrame | Event | Status | Heartbeat
+Message = WindowSummary | SensorSummary | Ack | ReadingFrame | Event | Status | Heartbeat
 
 VERSION: Final = "v0.1"
 FOLDER: Final = Path(__file__).parent / VERSION
@@ -230,6 +231,24 @@ HEARTBEATS: Final = {
 }
 
 
+SENSORS: Final = {
+    "sensors-three": SensorSummary(
+        gateway="gw-0042",
+        epoch_ms=1_790_000_000_123,
+        sequence=86_510,
+        interval_start_ms=1_790_000_700_000,
+        interval_ms=300_000,
+        sensors=(
+            SensorRecord(4710, 300, 412, 3, 409 * 41_380, 91_200, 300_000),
+            SensorRecord(4711, 287, 0, 0, 0, 0, 286_000, "dead"),
+            SensorRecord(4800, 0, 0, 0, 0, 0, 0, "silent"),
+        ),
+        part=1,
+        part_count=2,
+    )
+}
+
+
 def plain(message: Message) -> object:
     """The message as JSON can say it: enumerations by number, bytes in hexadecimal."""
     return json.loads(json.dumps(dataclasses.asdict(message), default=bytes.hex))
@@ -242,11 +261,12 @@ def main() -> None:
         **{name: encode_window(window) for name, window in WINDOWS.items()},
         **{name: encode_ack(ack) for name, ack in ACKS.items()},
         **{name: encode_frame(frame) for name, frame in FRAMES.items()},
+        **{name: encode_sensors(summary) for name, summary in SENSORS.items()},
         **{name: encode_event(event) for name, event in EVENTS.items()},
         **{name: encode_status(status) for name, status in STATUSES.items()},
         **{name: encode_heartbeat(heartbeat) for name, heartbeat in HEARTBEATS.items()},
     }
-    messages: dict[str, Message] = {**WINDOWS, **ACKS, **FRAMES, **EVENTS, **STATUSES, **HEARTBEATS}
+    messages: dict[str, Message] = {**WINDOWS, **ACKS, **FRAMES, **SENSORS, **EVENTS, **STATUSES, **HEARTBEATS}
     for name, message in messages.items():
         if (FOLDER / f"{name}.bin").exists():
             continue  # what stands there is only added to

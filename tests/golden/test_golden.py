@@ -9,7 +9,7 @@ import pytest
 
 from aggregator.intake import Intake
 from cloud.functions.alerts.logic import read_event
-from cloud.functions.processor.logic import read_record
+from cloud.functions.processor.logic import SensorsRecord, read_record
 from roadside.contract import messages_pb2 as pb
 from roadside.contract.codec import (
     decode_ack,
@@ -21,6 +21,7 @@ from roadside.contract.codec import (
 )
 from roadside.contract.events import decode_event, encode_event
 from roadside.contract.heartbeat import decode_heartbeat, encode_heartbeat
+from roadside.contract.sensors import decode_sensors, encode_sensors
 from roadside.contract.status import decode_status, encode_status
 from roadside.core.registry import Registry, RoadClass, Segment
 from roadside.runtime.uplink import mark_backfill
@@ -76,6 +77,17 @@ def test_gateway_marks_the_window_that_leaves_late_and_changes_nothing_else(path
     late = decode_window(mark_backfill(path.read_bytes()))
 
     assert plain(late) == expected(path) | {"backfill": True}
+
+
+@golden("sensors")
+def test_summary_of_sensors_is_read_as_it_was_meant_by_the_cloud_too(path: Path) -> None:
+    summary = decode_sensors(path.read_bytes())
+
+    assert plain(summary) == expected(path)
+    assert decode_sensors(encode_sensors(summary)) == summary
+    record = read_record(json.dumps(wrapped(path) | {"kind": "sensors"}).encode())
+    assert isinstance(record, SensorsRecord)
+    assert record.summary == summary
 
 
 @golden("ack")

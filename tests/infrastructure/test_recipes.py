@@ -189,6 +189,7 @@ GRANTED = {
         ("SubscribeToTopic", status("Aggregator")),
         ("PublishToTopic", status("Aggregator")),
         ("PublishToIoTCore", cloud(topics.uplink("windows", "THING"))),
+        ("PublishToIoTCore", cloud(topics.uplink("sensors", "THING"))),
         ("PublishToIoTCore", cloud(topics.uplink("events", "THING"))),
         ("SubscribeToIoTCore", cloud(topics.acks("THING"))),
         ("SubscribeToIoTCore", cloud(topics.commands("THING"))),

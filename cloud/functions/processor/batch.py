@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from aws_lambda_powertools import Logger
 
 from cloud.functions.processor.current import CurrentStates
-from cloud.functions.processor.logic import WindowRecord, read_record
+from cloud.functions.processor.logic import SensorsRecord, WindowRecord, read_record
 from cloud.functions.shared.acks import AckLedger, AckPublisher
 from cloud.functions.shared.aws import AwsError
 from cloud.functions.shared.envelope import PoisonError
@@ -18,11 +18,14 @@ from cloud.functions.shared.parking import Parking
 _GATEWAYS_AT_ONCE: Final = 8  # each waits for the network most of its time
 
 
-class WindowTable(Protocol):
-    """What a batch needs of the windows table."""
+class MessageTables(Protocol):
+    """What a batch needs of the tables of windows and of sensors."""
 
     def put_window(self, record: WindowRecord) -> bool:
         """Store the window unless it or a higher revision is stored; whether it was news."""
+
+    def put_sensors(self, record: SensorsRecord) -> bool:
+        """Store the summary of sensors unless it is stored; whether it was news."""
 
 
 @dataclass(slots=True)
@@ -30,6 +33,7 @@ class Outcome:
     """What became of a batch."""
 
     stored: int = 0
+    sensors_stored: int = 0
     replayed: int = 0
     parked: int = 0
     from_future: int = 0
@@ -40,7 +44,7 @@ class Outcome:
 
     def add(self, other: "Outcome") -> None:
         """Count another part of the batch in."""
-        for name in ("stored", "replayed", "parked", "from_future", "states_written", "acks_failed"):
+        for name in ("stored", "sensors_stored", "replayed", "parked", "from_future", "states_written", "acks_failed"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failed += other.failed
         self.windows += other.windows
@@ -51,18 +55,18 @@ class Outcome:
 
 
 class Processor:
-    """Stores windows, keeps segment states current, parks what is poison, acknowledges."""
+    """Stores windows and summaries of sensors, keeps segment states current, parks what is poison, acknowledges."""
 
     def __init__(
         self,
         *,
-        windows: WindowTable,
+        tables: MessageTables,
         current: CurrentStates,
         parking: Parking,
         acks: AckPublisher,
         logger: Logger,
     ) -> None:
-        self._windows = windows
+        self._tables = tables
         self._current = current
         self._parking = parking
         self._acks = acks
@@ -92,24 +96,30 @@ class Processor:
         return total
 
     def _store_and_tell(self, records: list[Mapping[str, Any]]) -> Outcome:
-        """Store one gateway's windows in their order, then acknowledge them. Runs beside other gateways'."""
+        """Store one gateway's messages in their order, then acknowledge them. Runs beside other gateways'."""
         outcome = Outcome()
         ledger = AckLedger()
         for record in records:
             number = record["kinesis"]["sequenceNumber"]
             try:
-                window = read_record(b64decode(record["kinesis"]["data"]))
-                was_news = self._windows.put_window(window)
+                message = read_record(b64decode(record["kinesis"]["data"]))
+                if isinstance(message, SensorsRecord):
+                    was_news = self._tables.put_sensors(message)
+                else:
+                    was_news = self._tables.put_window(message)
             except PoisonError as poison:
                 self._park(record, poison, ledger, outcome)
             except AwsError as error:
                 self._fail(number, error, outcome)
             else:
-                outcome.stored += was_news
                 outcome.replayed += not was_news
-                outcome.from_future += window.from_future
-                outcome.windows.append((number, window))
-                ledger.stored(window.message_id)
+                ledger.stored(message.message_id)
+                if isinstance(message, SensorsRecord):
+                    outcome.sensors_stored += was_news
+                else:
+                    outcome.stored += was_news
+                    outcome.from_future += message.from_future
+                    outcome.windows.append((number, message))
         outcome.acks_failed = self._acks.publish(ledger)
         return outcome
 

@@ -28,7 +28,7 @@ def processor() -> Processor:
     settings = Settings.from_environment(os.environ)
     store = Store(boto3.client("dynamodb", config=CLIENT_CONFIG), settings)
     return Processor(
-        windows=store,
+        tables=store,
         current=CurrentStates(store, settings.segment_refresh_s * 1000, READS_PER_BATCH),
         parking=Parking(boto3.client("sqs", config=CLIENT_CONFIG), settings.parked_queue_url, "processor"),
         acks=AckPublisher(boto3.client("iot-data", config=CLIENT_CONFIG), logger),
@@ -46,7 +46,8 @@ def handle(event: dict[str, Any], context: object) -> dict[str, list[dict[str, s
 def _count(outcome: Outcome) -> None:
     for name, value in (
         ("WindowsStored", outcome.stored),
-        ("WindowsReplayed", outcome.replayed),
+        ("SensorSummariesStored", outcome.sensors_stored),
+        ("MessagesReplayed", outcome.replayed),
         ("WindowsFromFuture", outcome.from_future),
         ("SegmentStatesWritten", outcome.states_written),
         ("RecordsParked", outcome.parked),

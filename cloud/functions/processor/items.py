@@ -1,4 +1,4 @@
-"""Windows and segment states as DynamoDB items, and what an item weighs. Pure.
+"""Windows, summaries of sensors and segment states as DynamoDB items, and what an item weighs. Pure.
 
 A window's item has one-letter names because they count: with a gateway name of up to 15 letters an item is at most
 60 bytes larger than the message in it, so that a message of 964 bytes costs one write unit.
@@ -6,7 +6,7 @@ A window's item has one-letter names because they count: with a gateway name of 
 
 from typing import TYPE_CHECKING, Final
 
-from cloud.functions.processor.logic import SegmentState, WindowRecord
+from cloud.functions.processor.logic import SegmentState, SensorsRecord, WindowRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -33,6 +33,23 @@ def window_item(record: WindowRecord, retention_days: int) -> "Item":
         "w": {"S": window_key(window.window_start_ms, window.epoch_ms)},
         "r": {"N": str(window.revision)},
         "q": {"N": str(window.sequence)},
+        "b": {"B": record.envelope.payload},
+        "t": {"N": str(record.envelope.received_ms // 1000 + retention_days * _DAY_S)},
+    }
+
+
+def sensors_key(interval_start_ms: int, epoch_ms: int, part: int) -> str:
+    """Sort key: intervals in order of time, and the parts of each beside each other."""
+    return f"{interval_start_ms}#{epoch_ms}#{part:03d}"
+
+
+def sensors_item(record: SensorsRecord, retention_days: int) -> "Item":
+    """Item of the sensors table: g gateway, s key, q sequence, b message, t time to live."""
+    summary = record.summary
+    return {
+        "g": {"S": summary.gateway},
+        "s": {"S": sensors_key(summary.interval_start_ms, summary.epoch_ms, summary.part)},
+        "q": {"N": str(summary.sequence)},
         "b": {"B": record.envelope.payload},
         "t": {"N": str(record.envelope.received_ms // 1000 + retention_days * _DAY_S)},
     }

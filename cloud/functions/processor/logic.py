@@ -1,4 +1,4 @@
-"""What the processor decides, without touching anything: which records are windows, which states are news. Pure."""
+"""What the processor decides, without touching anything: what records are, which states are news. Pure."""
 
 import json
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from cloud.functions.shared.envelope import Envelope, MessageId, PoisonError, op
 from roadside.contract import messages_pb2 as pb
 from roadside.contract.codec import decode_window
 from roadside.contract.errors import ContractError
+from roadside.contract.sensors import SensorSummary, decode_sensors
 from roadside.contract.summary import WindowSummary
 
 # A change of the congestion level that is worth a write of its own. A step, not bands: a level that trembles at the
@@ -70,8 +71,20 @@ class WindowRecord:
         return self.window.window_start_ms > self.envelope.received_ms + MAX_FUTURE_MS
 
 
-def read_record(data: bytes) -> WindowRecord:
-    """The window in a record of the stream.
+@dataclass(frozen=True, slots=True)
+class SensorsRecord:
+    """A record that is a summary of sensors."""
+
+    envelope: Envelope
+    summary: SensorSummary
+
+    @property
+    def message_id(self) -> MessageId:
+        return MessageId(self.summary.gateway, self.summary.epoch_ms, self.summary.sequence)
+
+
+def read_record(data: bytes) -> WindowRecord | SensorsRecord:
+    """The window or summary of sensors in a record of the stream.
 
     Raises
     ------
@@ -84,19 +97,27 @@ def read_record(data: bytes) -> WindowRecord:
         raise PoisonError(f"the record is no JSON ({error})") from error
     envelope = open_envelope(document)
     try:
+        if envelope.kind == "sensors":
+            summary = decode_sensors(envelope.payload)
+            _must_be_the_senders(summary.gateway, envelope)
+            return SensorsRecord(envelope, summary)
         window = decode_window(envelope.payload)
-        # The topic's gateway is proven by its certificate, the body's is only claimed.
-        if window.gateway != envelope.gateway:
-            raise PoisonError(
-                f"the body names gateway {window.gateway!r:.60}, the topic {envelope.gateway!r:.60}", _sender(envelope)
-            )
+        _must_be_the_senders(window.gateway, envelope)
         return WindowRecord(envelope, window, _segment_states(envelope, window))
     except ContractError as error:
         raise PoisonError(f"{type(error).__name__}: {error}", _sender(envelope)) from error
 
 
+def _must_be_the_senders(gateway: str, envelope: Envelope) -> None:
+    """The topic's gateway is proven by its certificate, the body's is only claimed."""
+    if gateway != envelope.gateway:
+        raise PoisonError(
+            f"the body names gateway {gateway!r:.60}, the topic {envelope.gateway!r:.60}", _sender(envelope)
+        )
+
+
 def _sender(envelope: Envelope) -> MessageId | None:
-    """Epoch and sequence, which keep their places in messages of any schema; None if the bytes hold none."""
+    """Epoch and sequence, which keep their places in messages of any kind and schema; None if the bytes hold none."""
     message = pb.WindowSummary()
     try:
         message.ParseFromString(envelope.payload)

@@ -12,12 +12,13 @@ class Settings:
 
     Parameters
     ----------
-    windows_table, segments_table, parked_queue_url : where to write
-    retention_days : how long a window's item lives
+    windows_table, sensors_table, segments_table, parked_queue_url : where to write
+    retention_days : how long an item of a window or of sensors lives
     segment_refresh_s : age at which an unchanged segment's state is written again
     """
 
     windows_table: str
+    sensors_table: str
     segments_table: str
     parked_queue_url: str
     retention_days: int
@@ -29,6 +30,7 @@ class Settings:
         environment = Environment(variables)
         settings = cls(
             windows_table=environment.text("WINDOWS_TABLE"),
+            sensors_table=environment.text("SENSORS_TABLE"),
             segments_table=environment.text("SEGMENTS_TABLE"),
             parked_queue_url=environment.text("PARKED_QUEUE_URL"),
             retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),

@@ -1,12 +1,12 @@
-"""The windows and segments tables. Every write is conditional, so that a replay or an older message changes nothing."""
+"""The windows, sensors and segments tables. Every write is conditional: replays and older messages change nothing."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cloud.functions.processor.items import segment_item, segment_state, window_item
-from cloud.functions.processor.logic import SegmentState, WindowRecord
+from cloud.functions.processor.items import segment_item, segment_state, sensors_item, window_item
+from cloud.functions.processor.logic import SegmentState, SensorsRecord, WindowRecord
 from cloud.functions.processor.settings import Settings
 from cloud.functions.shared.aws import error_code
 
@@ -34,7 +34,7 @@ class ThrottledError(ClientError):
 
 
 class Store:
-    """Both tables through one DynamoDB client. Every method raises AwsError when DynamoDB fails."""
+    """All tables through one DynamoDB client. Every method raises AwsError when DynamoDB fails."""
 
     def __init__(self, client: "DynamoDBClient", settings: Settings) -> None:
         self._client = client
@@ -48,6 +48,20 @@ class Store:
                 Item=window_item(record, self._settings.retention_days),
                 ConditionExpression=_NEW_OR_HIGHER_REVISION,
                 ExpressionAttributeValues={":r": {"N": str(record.window.revision)}},
+            )
+        except ClientError as error:
+            if error_code(error).startswith(_CONDITION_FAILED):
+                return False
+            raise
+        return True
+
+    def put_sensors(self, record: SensorsRecord) -> bool:
+        """Store the summary unless it is stored; whether it was news."""
+        try:
+            self._client.put_item(
+                TableName=self._settings.sensors_table,
+                Item=sensors_item(record, self._settings.retention_days),
+                ConditionExpression="attribute_not_exists(g)",
             )
         except ClientError as error:
             if error_code(error).startswith(_CONDITION_FAILED):

@@ -6,17 +6,16 @@ sums of speeds, paces and squares to about a thousandth, and the residuals fit i
 Cost, 25 segments with 250 sensors and 10 s: about 0.8 KB and 0.3 ms.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from operator import mul
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from google.protobuf.message import DecodeError as ProtobufError
 
 from roadside.contract import messages_pb2 as pb
 from roadside.contract import sketch_bins
-from roadside.contract.errors import ContractError, DecodeError, UnsupportedSchemaError
+from roadside.contract.errors import ContractError, DecodeError
 from roadside.contract.summary import (
     MAX_INTEGER,
     MAX_UINT32,
@@ -28,22 +27,18 @@ from roadside.contract.summary import (
     SpeedSketch,
     WindowSummary,
 )
+from roadside.contract.wire import deflate, fill_columns, inflate, parse, rows
 
-MAX_COLUMNS_BYTES: Final = 256 * 1024  # inflated; a hostile message must not fill the memory
 MAX_SEGMENTS: Final = 4096
 MAX_ACK_RUN: Final = 100_000
 
 _LEAST_PACE: Final = sketch_bins.pace_ms_per_km(sketch_bins.MAX_SPEED_DKMH)
 _GREATEST_PACE: Final = sketch_bins.pace_ms_per_km(0)
 
-_M = TypeVar("_M", pb.WindowSummary, pb.Ack, pb.ReadingFrame)
-
 
 def encode_window(window: WindowSummary) -> bytes:
     """The window as a `WindowSummary` message."""
-    columns = _encode_columns(window).SerializeToString()
-    compressor = zlib.compressobj(level=9, wbits=-15)
-    deflated = compressor.compress(columns) + compressor.flush()
+    columns, is_deflated = deflate(_encode_columns(window).SerializeToString())
     return pb.WindowSummary(
         schema=SCHEMA,
         gateway=window.gateway,
@@ -53,8 +48,8 @@ def encode_window(window: WindowSummary) -> bytes:
         window_ms=window.window_ms,
         revision=window.revision,
         backfill=window.backfill,
-        columns=min(columns, deflated, key=len),
-        columns_deflated=len(deflated) < len(columns),
+        columns=columns,
+        columns_deflated=is_deflated,
     ).SerializeToString()
 
 
@@ -68,8 +63,8 @@ def decode_window(payload: bytes) -> WindowSummary:
     UnsupportedSchemaError
         A layout of the future.
     """
-    message = _parse(pb.WindowSummary(), payload, "window")
-    inflated = _inflate(message.columns) if message.columns_deflated else message.columns
+    message = parse(pb.WindowSummary(), payload, "window")
+    inflated = inflate(message.columns) if message.columns_deflated else message.columns
     columns = pb.SegmentColumns()
     try:
         columns.ParseFromString(inflated)
@@ -134,9 +129,7 @@ def _encode_columns(window: WindowSummary) -> pb.SegmentColumns:
         "readings_rejected": [s.readings_rejected for s in segments],
         "sensors_excluded": [s.sensors_excluded for s in segments],
     }
-    for name, column in values.items():
-        if any(column):
-            getattr(columns, name).extend(column)
+    fill_columns(columns, values)
     return columns
 
 
@@ -149,7 +142,7 @@ def _decode_segments(columns: pb.SegmentColumns, window_ms: int) -> Iterator[Seg
     last_bin = len(sketch_bins.bin_speeds_dkmh(columns.sketch_error_permille)) - 1
     per_sensor = window_ms // columns.reading_interval_ms
     number = columns.first_segment_number - 1
-    for row in _rows(columns):
+    for row in rows(columns, columns.segment_count, _Row):
         number += 1 + row.segment_number_gap
         first_bin, bin_count = row.sketch_first_bin, row.sketch_bin_count
         if first_bin + bin_count > last_bin + 1:
@@ -252,35 +245,11 @@ class _Row(NamedTuple):
     sensors_excluded: int
 
 
-def _rows(columns: pb.SegmentColumns) -> Iterator[_Row]:
-    """The columns row by row; a column that was left out is all zeros."""
-    read: list[Sequence[int]] = []
-    for name in _Row._fields:
-        values: Sequence[int] = getattr(columns, name)
-        if values and len(values) != columns.segment_count:
-            raise DecodeError(name, f"{len(values)} values", f"must be {columns.segment_count} or none")
-        read.append(values or (0,) * columns.segment_count)
-    return map(_Row._make, zip(*read, strict=True))
-
-
 def _state(value: int) -> CongestionState:
     try:
         return CongestionState(value)
     except ValueError as error:
         raise DecodeError("congestion_state", value, "must be 0, 1 or 2") from error
-
-
-def _inflate(deflated: bytes) -> bytes:
-    inflater = zlib.decompressobj(wbits=-15)
-    try:
-        inflated = inflater.decompress(deflated, MAX_COLUMNS_BYTES)
-    except zlib.error as error:
-        raise DecodeError("columns", deflated[:40], f"cannot be inflated ({error})") from error
-    if not inflater.eof:
-        raise DecodeError(
-            "columns", f"{len(deflated)} bytes", f"are cut short or inflate to over {MAX_COLUMNS_BYTES} bytes"
-        )
-    return inflated
 
 
 def _varints(values: Sequence[int]) -> bytes:
@@ -330,7 +299,7 @@ def encode_ack(ack: Ack) -> bytes:
 
 def decode_ack(payload: bytes) -> Ack:
     """The acknowledgement in `payload`. Raises DecodeError or UnsupportedSchemaError."""
-    message = _parse(pb.Ack(), payload, "ack")
+    message = parse(pb.Ack(), payload, "ack")
     if len(message.run_first) != len(message.run_length):
         raise DecodeError("run_length", f"{len(message.run_length)} values", f"must be {len(message.run_first)}")
     if len(message.refused_sequence) != len(message.refused_reason):
@@ -363,7 +332,7 @@ def encode_frame(frame: ReadingFrame) -> bytes:
 
 def decode_frame(payload: bytes) -> ReadingFrame:
     """The frame in `payload`. Raises DecodeError or UnsupportedSchemaError."""
-    message = _parse(pb.ReadingFrame(), payload, "frame")
+    message = parse(pb.ReadingFrame(), payload, "frame")
     try:
         return ReadingFrame(
             source=message.source,
@@ -376,13 +345,3 @@ def decode_frame(payload: bytes) -> ReadingFrame:
         )
     except ContractError as error:
         raise DecodeError(error.field, error.value, error.reason) from error
-
-
-def _parse(message: _M, payload: bytes, what: str) -> _M:
-    try:
-        message.ParseFromString(payload)
-    except ProtobufError as error:
-        raise DecodeError(what, payload[:40], f"is no such message ({error})") from error
-    if message.schema != SCHEMA:
-        raise UnsupportedSchemaError("schema", message.schema, f"this version reads {SCHEMA}")
-    return message

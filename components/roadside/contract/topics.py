@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from roadside.contract.errors import InvalidTopicError
 
-CloudKind = Literal["windows", "events"]
+CloudKind = Literal["windows", "events", "sensors"]
 RuleKind = Literal[CloudKind, "heartbeat"]  # a heartbeat is not queued and not acknowledged: the next one follows
 
 ROOT: Final = "roadside/v1"
@@ -56,7 +56,7 @@ def rule_name(kind: RuleKind) -> str:
 
 
 def uplink(kind: RuleKind, gateway: str) -> str:
-    """Basic Ingest topic on which a gateway publishes its windows, events or heartbeat."""
+    """Basic Ingest topic on which a gateway publishes its windows, events, summaries of sensors or heartbeat."""
     return f"$aws/rules/{rule_name(kind)}/{ROOT}/{_name('gateway', gateway)}/{kind}"
 
 
@@ -73,9 +73,9 @@ def commands(gateway: str) -> str:
 def rule_sql(kind: CloudKind) -> str:
     """Statement of the rule: wraps the body, whatever its bytes, and adds what the sender cannot forge.
 
-    topic(3) is the gateway, since with Basic Ingest the topic starts after the rule's name.
+    topic(3) is the gateway and topic(4) the kind, since with Basic Ingest the topic starts after the rule's name.
     """
-    select = "SELECT encode(*, 'base64') AS payload, topic(3) AS gateway, timestamp() AS received_ms"
+    select = "SELECT encode(*, 'base64') AS payload, topic(3) AS gateway, timestamp() AS received_ms, topic(4) AS kind"
     return f"{select} FROM '{ROOT}/+/{kind}'"
 
 

@@ -18,13 +18,13 @@ THING = "${iot:Connection.Thing.ThingName}"
 def test_template_has_these_resources_and_no_other(stack: Synthesised) -> None:
     # All of them are types that the local cloud can create; one that it cannot would stop the whole deployment.
     assert Counter(resource["Type"] for resource in stack.resources.values()) == {
-        "AWS::DynamoDB::GlobalTable": 3,
+        "AWS::DynamoDB::GlobalTable": 4,
         "AWS::Events::EventBus": 1,
         "AWS::Events::Rule": 1,
-        "AWS::IAM::Role": 4,
+        "AWS::IAM::Role": 5,
         "AWS::IoT::Policy": 1,
         "AWS::IoT::ThingGroup": 1,
-        "AWS::IoT::TopicRule": 2,
+        "AWS::IoT::TopicRule": 3,
         "AWS::KMS::Key": 1,
         "AWS::Kinesis::Stream": 1,
         "AWS::Lambda::EventInvokeConfig": 1,
@@ -49,6 +49,7 @@ def test_what_holds_data_keeps_its_logical_id(stack: Synthesised) -> None:
         if any(kind in resource["Type"] for kind in held) and "Policy" not in resource["Type"]
     } == {
         "TablesWindowsCD3BB695",
+        "TablesSensors036939C3",
         "TablesSegments7C22257B",
         "TablesAlertsF4292B9D",
         "IngestWindows27AA46C5",
@@ -65,6 +66,7 @@ def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
     outputs = {name: stack.resolve(output["Value"]) for name, output in stack.template["Outputs"].items()}
     assert outputs == {
         "WindowsTable": "<TablesWindows>",
+        "SensorsTable": "<TablesSensors>",
         "SegmentsTable": "<TablesSegments>",
         "AlertsTable": "<TablesAlerts>",
         "WindowsStream": "<IngestWindows>",
@@ -91,6 +93,16 @@ def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
                     "StreamName": "<IngestWindows>",
                     "PartitionKey": "${topic(3)}",
                     "RoleArn": "<IngestWindowsRuleRole.Arn>",
+                }
+            },
+        ),
+        (
+            "sensors",
+            {
+                "Kinesis": {
+                    "StreamName": "<IngestWindows>",
+                    "PartitionKey": "${topic(3)}",
+                    "RoleArn": "<IngestSensorsRuleRole.Arn>",
                 }
             },
         ),
@@ -126,6 +138,7 @@ def test_gateway_may_be_itself_and_no_more(stack: Synthesised) -> None:
                 "Action": "iot:Publish",
                 "Resource": [
                     f"{IOT}:topic/$aws/rules/roadside_windows/roadside/v1/{THING}/windows",
+                    f"{IOT}:topic/$aws/rules/roadside_sensors/roadside/v1/{THING}/sensors",
                     f"{IOT}:topic/$aws/rules/roadside_events/roadside/v1/{THING}/events",
                     f"{IOT}:topic/$aws/rules/roadside_heartbeat/roadside/v1/{THING}/heartbeat",
                 ],
@@ -154,6 +167,7 @@ EVERY_FUNCTION = {
 ROLES = {
     "ProcessorRole": {
         ("dynamodb:PutItem", "<TablesWindows.Arn>"),
+        ("dynamodb:PutItem", "<TablesSensors.Arn>"),
         ("dynamodb:PutItem", "<TablesSegments.Arn>"),
         ("dynamodb:BatchGetItem", "<TablesSegments.Arn>"),
         ("kinesis:DescribeStream", "<IngestWindows.Arn>"),
@@ -175,6 +189,7 @@ ROLES = {
         ("logs:PutLogEvents", "<ProcessingAlertsLogs.Arn>"),
         *EVERY_FUNCTION,
     },
+    "SensorsRuleRole": {("kinesis:PutRecord", "<IngestWindows.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},
     "WindowsRuleRole": {("kinesis:PutRecord", "<IngestWindows.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},
     "EventsRuleRole": {("sqs:SendMessage", "<IngestUndelivered.Arn>")},
 }
@@ -213,6 +228,7 @@ def test_tables_are_encrypted_recoverable_and_billed_by_use(stack: Synthesised) 
     ("name", "keys", "ttl"),
     [
         ("Windows", [("g", "HASH", "S"), ("w", "RANGE", "S")], "t"),
+        ("Sensors", [("g", "HASH", "S"), ("s", "RANGE", "S")], "t"),
         ("Segments", [("segment", "HASH", "N")], None),
         ("Alerts", [("event_id", "HASH", "S")], "t"),
     ],
@@ -287,7 +303,12 @@ def test_queues_are_encrypted_and_dead_letters_live_long(stack: Synthesised) -> 
     [
         (
             "processor",
-            {"WINDOWS_TABLE": "<TablesWindows>", "SEGMENTS_TABLE": "<TablesSegments>", "SEGMENT_REFRESH_S": "300"},
+            {
+                "WINDOWS_TABLE": "<TablesWindows>",
+                "SENSORS_TABLE": "<TablesSensors>",
+                "SEGMENTS_TABLE": "<TablesSegments>",
+                "SEGMENT_REFRESH_S": "300",
+            },
         ),
         ("alerts", {"ALERTS_TABLE": "<TablesAlerts>", "EVENT_BUS": "<AlertingBus>", "EVENT_SOURCE": "roadside"}),
     ],

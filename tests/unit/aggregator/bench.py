@@ -16,6 +16,7 @@ from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
 from roadside.contract.codec import decode_window, encode_ack, encode_frame
 from roadside.contract.events import CongestionEvent, Event, decode_event
+from roadside.contract.sensors import SensorSummary, decode_sensors
 from roadside.contract.summary import MAX_INTEGER, Ack, ReadingFrame, SegmentSummary, WindowSummary
 from roadside.runtime.outbox import OutboxLimits
 from roadside.runtime.ports import BusUnavailableError
@@ -122,7 +123,7 @@ class FakeCloud:
     random: Random = field(default_factory=lambda: Random(1))  # noqa: S311
     now_ms: int = START_MS
     reachable: bool = True
-    messages: dict[tuple[int, int], WindowSummary | Event] = field(default_factory=dict)
+    messages: dict[tuple[int, int], WindowSummary | SensorSummary | Event] = field(default_factory=dict)
     published: int = 0
     _arriving: list[tuple[int, str, bytes]] = field(default_factory=list)
     _acks: list[tuple[int, bytes]] = field(default_factory=list)
@@ -158,9 +159,11 @@ class FakeCloud:
         return [message for _, message in sorted(self.messages.items()) if isinstance(message, CongestionEvent)]
 
     def _store(self, topic: str, payload: bytes) -> Ack:
-        message: WindowSummary | Event
+        message: WindowSummary | SensorSummary | Event
         if topic == topics.uplink("windows", GATEWAY):
             message = replace(decode_window(payload), backfill=False)
+        elif topic == topics.uplink("sensors", GATEWAY):
+            message = decode_sensors(payload)
         else:
             assert topic == topics.uplink("events", GATEWAY)
             message = decode_event(payload)

@@ -29,6 +29,7 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """An empty account with the stack's tables, queues and bus, and the functions' environment."""
     for name, value in {
         "WINDOWS_TABLE": "windows",
+        "SENSORS_TABLE": "sensors",
         "SEGMENTS_TABLE": "segments",
         "ALERTS_TABLE": "alerts",
         "EVENT_BUS": "bus",
@@ -38,7 +39,12 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     }.items():
         monkeypatch.setenv(name, value)
     dynamodb, sqs, events = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("events")
-    for table, keys in {"windows": ("g", "w"), "segments": ("segment",), "alerts": ("event_id",)}.items():
+    for table, keys in {
+        "windows": ("g", "w"),
+        "sensors": ("g", "s"),
+        "segments": ("segment",),
+        "alerts": ("event_id",),
+    }.items():
         dynamodb.create_table(
             TableName=table,
             BillingMode="PAY_PER_REQUEST",

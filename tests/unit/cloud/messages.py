@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any, Final
 
+from roadside.contract.sensors import SensorRecord, SensorSummary
 from roadside.contract.summary import CongestionState, SegmentSummary, SpeedSketch, WindowSummary
 
 ACCOUNT: Final = "123456789012"
@@ -54,9 +55,30 @@ def make_window(
     )
 
 
-def wrap(payload: bytes, gateway: str = "gw-0001", received_ms: int = START_MS + 60_000) -> dict[str, Any]:
+def make_sensors(sequence: int = 1, *, gateway: str = "gw-0001", part: int = 0) -> SensorSummary:
+    """A summary of three sensors over five minutes, one of them faulty."""
+    return SensorSummary(
+        gateway=gateway,
+        epoch_ms=EPOCH_MS,
+        sequence=sequence,
+        interval_start_ms=START_MS,
+        interval_ms=300_000,
+        sensors=(
+            SensorRecord(900, 300, 40, 2, 38 * 45_000, 9_500, 300_000),
+            SensorRecord(901, 298, 0, 0, 0, 0, 298_000),
+            SensorRecord(905, 300, 0, 0, 0, 300_000, 300_000, "stuck_on"),
+        ),
+        part=part,
+        part_count=2,
+    )
+
+
+def wrap(
+    payload: bytes, gateway: str = "gw-0001", received_ms: int = START_MS + 60_000, kind: str = "windows"
+) -> dict[str, Any]:
     """What the rule makes of a message."""
-    return {"payload": base64.b64encode(payload).decode(), "gateway": gateway, "received_ms": received_ms}
+    body = base64.b64encode(payload).decode()
+    return {"payload": body, "gateway": gateway, "received_ms": received_ms, "kind": kind}
 
 
 def kinesis_record(data: bytes | dict[str, Any], number: int = 0) -> dict[str, Any]:

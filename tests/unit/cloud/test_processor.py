@@ -14,8 +14,9 @@ from cloud.functions.processor.store import Store
 from cloud.functions.shared.environment import SettingsError
 from roadside.contract import messages_pb2 as pb
 from roadside.contract.codec import decode_window, encode_window
+from roadside.contract.sensors import decode_sensors, encode_sensors
 from roadside.contract.summary import Ack, CongestionState, WindowSummary
-from tests.unit.cloud.messages import EPOCH_MS, START_MS, kinesis_record, make_window, wrap
+from tests.unit.cloud.messages import EPOCH_MS, START_MS, kinesis_record, make_sensors, make_window, wrap
 from tests.unit.cloud.world import World
 
 ACKS = "roadside/v1/gw-0001/acks"
@@ -40,7 +41,7 @@ def process(*records: dict[str, Any]) -> list[str]:
 
 def throttle(operation: str, when: Callable[[dict[str, Any]], bool]) -> None:
     """Make DynamoDB refuse those requests of the processor that `when` picks by their parameters."""
-    client = handler.processor()._windows._client  # type: ignore[attr-defined]
+    client = handler.processor()._tables._client  # type: ignore[attr-defined]
 
     def refuse(params: dict[str, Any], **_: object) -> None:
         if when(params):
@@ -91,7 +92,33 @@ def test_what_is_sent_again_later_changes_not_even_the_time_to_live(
 
     assert world.items("windows") == before
     counted = emitted_metrics()
-    assert (counted["WindowsStored"], counted["WindowsReplayed"]) == (1, 1)
+    assert (counted["WindowsStored"], counted["MessagesReplayed"]) == (1, 1)
+
+
+def test_summaries_of_sensors_are_stored_once_and_acknowledged(
+    world: World, emitted_metrics: Callable[[], dict[str, float]]
+) -> None:
+    parts = [make_sensors(7), make_sensors(8, part=1)]
+    records = [kinesis_record(wrap(encode_sensors(part), kind="sensors"), part.part) for part in parts]
+
+    process(*records, record_of(make_window(9), 2))
+    process(records[0])
+
+    items = sorted(world.items("sensors"), key=lambda item: item["s"]["S"])
+    assert [decode_sensors(item["b"]["B"]) for item in items] == parts
+    assert [item["s"]["S"] for item in items] == [f"{START_MS}#{EPOCH_MS}#000", f"{START_MS}#{EPOCH_MS}#001"]
+    assert world.acks() == [(ACKS, Ack(EPOCH_MS, stored=(7, 8, 9))), (ACKS, Ack(EPOCH_MS, stored=(7,)))]
+    counted = emitted_metrics()
+    assert (counted["SensorSummariesStored"], counted["WindowsStored"], counted["MessagesReplayed"]) == (2, 1, 1)
+
+
+def test_summary_of_sensors_of_another_gateway_is_parked(world: World) -> None:
+    process(kinesis_record(wrap(encode_sensors(make_sensors(7, gateway="gw-0002")), kind="sensors")))
+    process(kinesis_record(wrap(encode_window(make_window(8)), kind="sensors")))
+
+    assert world.items("sensors") == []
+    assert len(world.parked()) == 2
+    assert [sequence for _, ack in world.acks() for sequence, _ in ack.refused] == [7, 8]
 
 
 def test_order_and_repetition_do_not_matter(world: World) -> None:
@@ -287,13 +314,14 @@ def test_missing_settings_are_named_all_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environment({"WINDOWS_TABLE": "w", "RETENTION_DAYS": "soon", "SEGMENT_REFRESH_S": "1"})
 
-    assert len(caught.value.faults) == 4
+    assert len(caught.value.faults) == 5
     assert "RETENTION_DAYS = 'soon'" in str(caught.value)
 
 
 def _environment(world: World) -> dict[str, str]:
     return {
         "WINDOWS_TABLE": "windows",
+        "SENSORS_TABLE": "sensors",
         "SEGMENTS_TABLE": "segments",
         "PARKED_QUEUE_URL": world.parked_url,
         "RETENTION_DAYS": "90",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aggregator.intake import Intake
-from cloud.functions.processor.items import item_bytes, segment_item, window_item
+from cloud.functions.processor.items import item_bytes, segment_item, sensors_item, window_item
 from cloud.functions.processor.logic import read_record
 from roadside.contract import messages_pb2 as pb
 from roadside.contract import topics
@@ -17,9 +17,10 @@ from roadside.contract.codec import encode_window
 from roadside.contract.commands import COMMANDS, ResendCommand, decode_command
 from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, decode_event
 from roadside.contract.heartbeat import ComponentHealth, Heartbeat, SystemState
+from roadside.contract.sensors import encode_sensors
 from roadside.contract.status import Status
 from roadside.core.registry import Registry, RoadClass, Segment
-from tests.unit.cloud.messages import make_window, wrap
+from tests.unit.cloud.messages import make_sensors, make_window, wrap
 
 PAGE = (Path(__file__).parents[4] / "docs" / "contract.md").read_text(encoding="utf-8")
 
@@ -55,7 +56,9 @@ def test_command_of_the_page_is_one_and_its_fields_are_explained() -> None:
     assert all(f"`{name}`" in section("Command") for name in COMMANDS)
 
 
-@pytest.mark.parametrize("title", ["WindowSummary", "SegmentColumns", "Ack", "ReadingFrame"])
+@pytest.mark.parametrize(
+    "title", ["WindowSummary", "SegmentColumns", "SensorSummary", "SensorColumns", "Ack", "ReadingFrame"]
+)
 def test_every_field_of_a_message_is_explained_in_order(title: str) -> None:
     assert names(title) == [field.name for field in pb.DESCRIPTOR.message_types_by_name[title].fields]
 
@@ -68,6 +71,7 @@ def test_topics_are_those_of_the_module() -> None:
         topics.frames("X"),
         topics.status("X"),
         topics.uplink("windows", "X"),
+        topics.uplink("sensors", "X"),
         topics.uplink("events", "X"),
         topics.uplink("heartbeat", "X"),
         topics.acks("X"),
@@ -127,10 +131,13 @@ def test_envelope_is_what_the_rule_makes() -> None:
 
 
 def test_items_have_the_attributes_of_the_table() -> None:
-    tables = {cells[0]: set(re.findall(r"\w+", f"{cells[1]} {cells[2]}")) for cells in rows("In the cloud")[3:]}
+    tables = {cells[0]: set(re.findall(r"\w+", f"{cells[1]} {cells[2]}")) for cells in rows("In the cloud")[4:]}
     record = read_record(json.dumps(wrap(encode_window(make_window()))).encode())
 
+    sensors = read_record(json.dumps(wrap(encode_sensors(make_sensors()), kind="sensors")).encode())
+
     assert set(window_item(record, 90)) <= tables["windows"]
+    assert set(sensors_item(sensors, 90)) <= tables["sensors"]
     assert set(segment_item(record.segments[0])) <= tables["segments"]
     assert item_bytes(window_item(record, 90)) - len(record.envelope.payload) <= 60
 

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from roadside.contract import messages_pb2 as pb
 from roadside.contract.codec import (
     MAX_ACK_RUN,
-    MAX_COLUMNS_BYTES,
     MAX_SEGMENTS,
     decode_ack,
     decode_frame,
@@ -24,9 +23,11 @@ from roadside.contract.codec import (
 from roadside.contract.errors import ContractError, DecodeError, UnsupportedSchemaError
 from roadside.contract.events import decode_event
 from roadside.contract.heartbeat import decode_heartbeat
+from roadside.contract.sensors import decode_sensors
 from roadside.contract.sketch_bins import whole_bin_paces_ms_per_km, whole_bin_speeds_dkmh
 from roadside.contract.status import decode_status
 from roadside.contract.summary import ReadingFrame, SegmentSummary, WindowSummary
+from roadside.contract.wire import MAX_COLUMNS_BYTES
 
 GOLDEN: Final = Path(__file__).parents[3] / "golden" / "v0.1"
 WINDOW: Final = (GOLDEN / "window-three-segments.bin").read_bytes()
@@ -40,9 +41,11 @@ STATUS: Final = (GOLDEN / "status-of-aggregator.bin").read_bytes()
 HEARTBEAT: Final = (GOLDEN / "heartbeat-two-components.bin").read_bytes()
 
 Decoder = Callable[[bytes], object]
+SENSORS: Final = (GOLDEN / "sensors-three.bin").read_bytes()
 DECODERS: Final[dict[str, tuple[Decoder, bytes]]] = {
     "window": (decode_window, WINDOW),
     "plain window": (decode_window, PLAIN_WINDOW),
+    "sensors": (decode_sensors, SENSORS),
     "ack": (decode_ack, ACK),
     "frame": (decode_frame, FRAME),
     "event": (decode_event, EVENT),

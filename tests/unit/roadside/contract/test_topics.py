@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import get_args
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_local_filters_match_the_topics_they_are_for() -> None:
         assert build("x") == filter_.replace("+", "x") == resource.replace("*", "x")
 
 
-@pytest.mark.parametrize("kind", ["windows", "events"])
+@pytest.mark.parametrize("kind", get_args(topics.CloudKind))
 def test_rule_hears_what_gateways_send_through_basic_ingest(kind: topics.CloudKind) -> None:
     heard = topics.uplink(kind, "gw-1").removeprefix(f"$aws/rules/{topics.rule_name(kind)}/")
     listened_to = topics.rule_sql(kind).partition("FROM '")[2].removesuffix("'")
@@ -53,6 +54,8 @@ def test_rule_hears_what_gateways_send_through_basic_ingest(kind: topics.CloudKi
     assert heard == listened_to.replace("+", "gw-1")
     (level,) = re.findall(r"topic\((\d)\) AS gateway", topics.rule_sql(kind))
     assert heard.split("/")[int(level) - 1] == "gw-1"
+    (level,) = re.findall(r"topic\((\d)\) AS kind", topics.rule_sql(kind))
+    assert heard.split("/")[int(level) - 1] == kind
 
 
 def test_status_is_told_under_a_components_greengrass_name() -> None:

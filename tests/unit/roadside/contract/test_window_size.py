@@ -113,7 +113,9 @@ def test_every_window_comes_back(windows: list[WindowSummary]) -> None:
 def test_every_window_is_within_the_size_that_one_write_unit_pays_for(windows: list[WindowSummary]) -> None:
     payloads = [encode_window(window) for window in windows]
     items = [
-        window_item(WindowRecord(Envelope(GATEWAY, window.window_end_ms, payload), window, ()), retention_days=90)
+        window_item(
+            WindowRecord(Envelope(GATEWAY, window.window_end_ms, payload, "windows"), window, ()), retention_days=90
+        )
         for window, payload in zip(windows, payloads, strict=True)
     ]
 
