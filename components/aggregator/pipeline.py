@@ -211,6 +211,10 @@ class Pipeline:
         """For how long messages have left without any being acknowledged; 0 when no answer is due."""
         return self._uplink.silent_ms(steady_ms)
 
+    def try_way(self, wall_ms: int) -> None:
+        """Send something again with the next tick, to see whether an answer comes now."""
+        self._uplink.try_way(wall_ms)
+
     def tick(self, wall_ms: int, steady_ms: int) -> int:
         """Close what is due, make it durable, send what may be sent.
 

@@ -99,8 +99,7 @@ class AggregatorWorker:
         if steady_ms >= self._report_due_ms:
             self._report_due_ms = steady_ms + REPORT_MS
             self._report()
-        self._acks_hearing.look(self._pipeline.silent_ms(steady_ms), self._subscriptions)
-        self._echo_hearing.look(steady_ms - self._heard_echo_ms, self._subscriptions)
+        self._mend_hearing(wall_ms, steady_ms)
         state: State = "running" if self._pipeline.configured else "idle"
         status_due_ms = self._status.tell_if_due(state, self._statistics)
         return min(wake_ms, self._reread_due_ms, self._report_due_ms, status_due_ms)
@@ -119,6 +118,11 @@ class AggregatorWorker:
             _log.error("could not write the last readings", extra={"reason": str(error)})
             return False
         return True
+
+    def _mend_hearing(self, wall_ms: int, steady_ms: int) -> None:
+        if self._acks_hearing.look(self._pipeline.silent_ms(steady_ms), self._subscriptions):
+            self._pipeline.try_way(wall_ms)
+        self._echo_hearing.look(steady_ms - self._heard_echo_ms, self._subscriptions)
 
     def _obey(self, payload: bytes, wall_ms: int, steady_ms: int) -> None:
         command = self._pipeline.on_command(payload, wall_ms)

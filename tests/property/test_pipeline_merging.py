@@ -1,5 +1,5 @@
-"""Nothing lost, nothing counted twice, while windows merge: the way to the cloud opens and closes, processes are killed
-and the disk is full, on a gateway that is always under pressure."""
+"""Nothing lost, nothing counted twice, while windows merge: the way to the cloud opens, closes and refuses, processes
+are killed and the disk is full, on a gateway that is always under pressure."""
 
 from random import Random
 from typing import Any
@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from roadside.contract import topics
 from roadside.contract.codec import decode_window
+from roadside.contract.commands import ReviveDeadLettersCommand, encode_command
 from roadside.runtime.outbox import OutboxLimits
-from roadside.runtime.ports import BusUnavailableError
+from roadside.runtime.ports import BusRefusedError, BusUnavailableError
 from tests.property.test_pipeline import SENSORS, Story
 from tests.unit.aggregator.bench import GATEWAY, FakeCloud, Gateway, Weather, check_windows
 from tests.unit.aggregator.bench import settings as aggregator_settings
@@ -34,7 +35,7 @@ steps = st.one_of(
     st.tuples(st.just("readings"), readings),
     st.tuples(st.just("drive"), st.sampled_from([60, 250])),
     st.tuples(st.just("drive"), st.sampled_from([60, 250])),
-    st.tuples(st.just("way"), st.sampled_from(["open", "unavailable", "silent", "silent"])),
+    st.tuples(st.just("way"), st.sampled_from(["open", "unavailable", "silent", "silent", "refusing"])),
     st.tuples(st.just("crash"), st.none()),
     st.tuples(st.just("apply"), configurations),
     st.tuples(st.just("disk"), st.booleans()),
@@ -45,7 +46,7 @@ class WatchfulCloud(FakeCloud):
     """Sees that a window was offered on the disk before it came; takes messages and loses them while `silent`."""
 
     gateway: Gateway
-    silent = False
+    silent = refusing = False
 
     def publish_cloud(self, topic: str, payload: bytes) -> None:
         if topic == topics.uplink("windows", GATEWAY):
@@ -56,6 +57,8 @@ class WatchfulCloud(FakeCloud):
             assert offered, "a crash now would let it merge, though it may have arrived"
         if not self.reachable:
             raise BusUnavailableError
+        if self.refusing:
+            raise BusRefusedError("no rights")
         if not self.silent:
             super().publish_cloud(topic, payload)
 
@@ -69,7 +72,7 @@ class Outages(Story):
     def way(self, how: str) -> None:
         cloud = self.gateway.cloud
         assert isinstance(cloud, WatchfulCloud)
-        cloud.reachable, cloud.silent = how != "unavailable", how == "silent"
+        cloud.reachable, cloud.silent, cloud.refusing = how != "unavailable", how == "silent", how == "refusing"
 
 
 def run(weather: Weather, story_steps: list[tuple[str, Any]], seed: int) -> Gateway:
@@ -81,6 +84,7 @@ def run(weather: Weather, story_steps: list[tuple[str, Any]], seed: int) -> Gate
         story.run(step)
     gateway.empty_disk()
     story.way("open")
+    gateway.pipeline.on_command(encode_command(ReviveDeadLettersCommand("the rights are granted")), gateway.clock_ms)
     gateway.finish_windows()
     check_windows(cloud.windows(), story.certain, story.perhaps, may_be_merged=True)
     statistics = gateway.pipeline.statistics(gateway.wall_ms)

@@ -38,8 +38,8 @@ class Hearing:
         self._give_up_after_ms = give_up_after_ms
         self.renewals = 0
 
-    def look(self, silent_ms: int, subscriptions: Subscriptions) -> None:
-        """Mend it if it has been silent for so long.
+    def look(self, silent_ms: int, subscriptions: Subscriptions) -> bool:
+        """Mend it if it has been silent for so long; whether that was tried.
 
         Raises
         ------
@@ -48,12 +48,12 @@ class Hearing:
         """
         if silent_ms < self._renew_after_ms:
             self._next_ms = self._renew_after_ms
-            return
+            return False
         # A process that stood still for long has renewed nothing yet.
         if silent_ms >= self._give_up_after_ms and self._next_ms > self._renew_after_ms:
             raise BusClosedError(f"no {self._what} for {silent_ms // 1000} s; a new process may hear them")
         if silent_ms < self._next_ms:
-            return
+            return False
         self._next_ms = 2 * silent_ms
         self.renewals += 1
         silence = {"missing": self._what, "silent_s": silent_ms // 1000}
@@ -64,3 +64,4 @@ class Hearing:
             raise
         except BusError as error:
             _log.warning("could not renew all subscriptions", extra={"reason": str(error)})
+        return True

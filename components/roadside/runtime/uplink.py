@@ -232,6 +232,14 @@ class Uplink:
                 due += 1
         return due
 
+    def try_way(self, wall_ms: int) -> None:
+        """Have the oldest message that was sent already go again at once, ahead of its time."""
+        for sequence in self._lanes:
+            if self._lanes[sequence].attempts:
+                self._in_flight.pop(sequence, None)
+                self._lanes.again(sequence, wall_ms)
+                return
+
     def forget(self, sequences: Iterable[int]) -> None:
         """These have left the outbox."""
         for sequence in sequences:

@@ -468,6 +468,19 @@ def test_messages_asked_for_go_at_once_and_those_not_held_are_told() -> None:
     assert len(bench.take()) <= 2
 
 
+def test_the_oldest_message_tries_the_way_ahead_of_its_time() -> None:
+    bench = Bench()
+    bench.uplink.try_way(WALL_MS)
+    for payload in (b"one", b"two"):
+        bench.queue(payload)
+    bench.pump()
+    bench.acknowledge(1)
+    bench.take()
+    bench.uplink.try_way(WALL_MS)
+    bench.pump(10)
+    assert bench.take() == [b"two"]
+
+
 @pytest.mark.parametrize("changes", [{"publishes_per_second": 0}, {"publishes_per_second": 91}, {"window": 0}])
 def test_settings_outside_the_limits_are_refused(changes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
