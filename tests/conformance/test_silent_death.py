@@ -59,7 +59,7 @@ class Station:
         store = GatewayStore.open(None, START_MS)
         self.pipeline = Pipeline(GATEWAY, store, self.bus, AggregatorSettings(), steady_ms=self.clock.steady_ms())
         status = StatusTeller(NAME, self.bus, self.clock)
-        self.worker = AggregatorWorker(self.pipeline, self.bus, self.bus, self.clock, status)
+        self.worker = AggregatorWorker(self.pipeline, self.bus, self.bus, self.clock, status, self.bus)
         self.bus.subscribe_cloud(topics.acks(GATEWAY), self.inbox.handler(ACKS))
         self.bus.subscribe_cloud(topics.commands(GATEWAY), self.inbox.handler(COMMANDS))
         self.bus.subscribe_local(topics.status(NAME), self.inbox.handler(ECHO))
