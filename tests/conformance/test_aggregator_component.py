@@ -20,7 +20,7 @@ from roadside.contract.codec import decode_window, encode_ack
 from roadside.contract.summary import Ack, WindowSummary
 from simulator.local_nucleus import ComponentDeployment, ComponentState, LocalNucleus, ProfileName
 from simulator.local_nucleus.fake_cloud import InMemoryCloud
-from tests.unit.aggregator.bench import FRAMES, GATEWAY, READINGS, Reading, check_windows, frame, settings
+from tests.unit.aggregator.rig import FRAMES, GATEWAY, READINGS, Reading, check_windows, frame, settings
 
 NAME = "city.roadside.Aggregator"
 WAIT_S = 20.0

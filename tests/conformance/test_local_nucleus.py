@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from simulator.local_nucleus import LocalNucleus, ProfileName
 from simulator.local_nucleus.frames import Frame, FrameDecoder, MessageFlags, MessageType, encode_frame
 from simulator.local_nucleus.profiles import PROFILES
-from tests.conformance.local_nucleus_bench import WAIT_S, Bench, open_bench, until
+from tests.conformance.local_nucleus_rig import WAIT_S, Bench, open_bench, until
 
 ALWAYS_FIELDS = ("topic", "topicName", "qos", "valueToMerge")
 OTHER_FIELDS = (

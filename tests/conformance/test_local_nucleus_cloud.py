@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from awsiot.greengrasscoreipc import model
 
-from tests.conformance.local_nucleus_bench import WAIT_S, Bench, open_bench, until
+from tests.conformance.local_nucleus_rig import WAIT_S, Bench, open_bench, until
 
 
 @pytest.fixture(params=["classic", "lite"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from awsiot.greengrasscoreipc import model
 
-from tests.conformance.local_nucleus_bench import WAIT_S, Bench, open_bench
+from tests.conformance.local_nucleus_rig import WAIT_S, Bench, open_bench
 
 
 @pytest.fixture(params=["classic", "lite"])

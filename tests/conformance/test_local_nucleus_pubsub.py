@@ -11,7 +11,7 @@ from awscrt.exceptions import AwsCrtError
 from awsiot.eventstreamrpc import ConnectionClosedError, StreamClosedError
 from awsiot.greengrasscoreipc import model
 
-from tests.conformance.local_nucleus_bench import WAIT_S, Bench, open_bench, until
+from tests.conformance.local_nucleus_rig import WAIT_S, Bench, open_bench, until
 
 
 @pytest.fixture(params=["classic", "lite"])

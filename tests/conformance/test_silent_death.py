@@ -20,7 +20,7 @@ from roadside.runtime.status import StatusTeller
 from roadside.runtime.store import GatewayStore
 from simulator.local_nucleus import ComponentDeployment, LocalNucleus, ProfileName
 from simulator.local_nucleus.fake_cloud import InMemoryCloud
-from tests.unit.aggregator.bench import FRAMES, GATEWAY, START_MS, Reading, frame, settings
+from tests.unit.aggregator.rig import FRAMES, GATEWAY, START_MS, Reading, frame, settings
 
 NAME = "city.roadside.Aggregator"
 RECIPE = Path(__file__).parents[2] / "recipes" / f"{NAME}.yaml"

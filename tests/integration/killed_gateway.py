@@ -14,7 +14,7 @@ from roadside.contract.codec import decode_window, encode_ack
 from roadside.contract.events import decode_event
 from roadside.contract.summary import Ack
 from roadside.runtime.store import GatewayStore
-from tests.unit.aggregator.bench import FRAMES, GATEWAY, START_MS, Reading, frame, settings
+from tests.unit.aggregator.rig import FRAMES, GATEWAY, START_MS, Reading, frame, settings
 
 STEP_MS = 250
 SENSORS = (10, 11, 20, 21)

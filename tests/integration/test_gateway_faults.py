@@ -1,6 +1,6 @@
 """Faults of a gateway's surroundings, on a whole pipeline with a clock moved by hand: wall clocks, liars, overload.
 
-What must come out is counted up reading by reading (`tests.unit.aggregator.bench`), never taken from the code itself.
+What must come out is counted up reading by reading (`tests.unit.aggregator.rig`), never taken from the code itself.
 """
 
 import time
@@ -13,7 +13,7 @@ import pytest
 
 from roadside.contract.summary import WindowSummary
 from roadside.runtime.service import Delivery, Inbox
-from tests.unit.aggregator.bench import (
+from tests.unit.aggregator.rig import (
     FRAMES,
     START_MS,
     FakeCloud,

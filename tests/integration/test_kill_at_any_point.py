@@ -17,7 +17,7 @@ from roadside.contract.events import CongestionEvent, decode_event
 from roadside.contract.summary import WindowSummary
 from tests.integration import killed_gateway
 from tests.integration.killed_gateway import MESSAGE, RESTORED, STEP_MS, TOLD, readings_of
-from tests.unit.aggregator.bench import GATEWAY, START_MS, Reading, check_windows
+from tests.unit.aggregator.rig import GATEWAY, START_MS, Reading, check_windows
 
 KILLS = 200
 MOST_STEPS = 16  # of a process; some end while they still read the state

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aggregator.pipeline import JOURNAL_INTERVAL_MS
 from roadside.contract.summary import WindowSummary
-from tests.unit.aggregator.bench import (
+from tests.unit.aggregator.rig import (
     LAYOUTS,
     SENSORS,
     FakeCloud,
@@ -22,7 +22,7 @@ from tests.unit.aggregator.bench import (
     check_windows,
     last_editions,
 )
-from tests.unit.aggregator.bench import settings as aggregator_settings
+from tests.unit.aggregator.rig import settings as aggregator_settings
 
 HOUR_MS = 3_600_000
 

@@ -13,8 +13,8 @@ from roadside.contract.commands import ReviveDeadLettersCommand, encode_command
 from roadside.runtime.outbox import OutboxLimits
 from roadside.runtime.ports import BusRefusedError, BusUnavailableError
 from tests.property.test_pipeline import SENSORS, Story
-from tests.unit.aggregator.bench import GATEWAY, FakeCloud, Gateway, Weather, check_windows
-from tests.unit.aggregator.bench import settings as aggregator_settings
+from tests.unit.aggregator.rig import GATEWAY, FakeCloud, Gateway, Weather, check_windows
+from tests.unit.aggregator.rig import settings as aggregator_settings
 
 PRESSED = OutboxLimits(pressed_share=0.0)
 CORRECTION_S = 100  # more than any reading here is late

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from aggregator.intake import Intake
 from roadside.contract import messages_pb2 as pb
 from roadside.core.readings import Fault, ReadingBatch
-from tests.unit.aggregator.bench import FRAMES, READINGS, START_MS, Reading, frame, settings
+from tests.unit.aggregator.rig import FRAMES, READINGS, START_MS, Reading, frame, settings
 
 REGISTRY = settings().registry()
 assert REGISTRY is not None

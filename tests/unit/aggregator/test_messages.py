@@ -15,7 +15,7 @@ from roadside.core.aggregator import Aggregator
 from roadside.core.incidents import IncidentChange
 from roadside.core.readings import NONE, ReadingBatch, batch_from_integers
 from roadside.core.registry import Registry
-from tests.unit.aggregator.bench import START_MS, settings
+from tests.unit.aggregator.rig import START_MS, settings
 
 SENSORS_OF = {1: (0, 1), 2: (2, 3), 4: (4, 5)}
 

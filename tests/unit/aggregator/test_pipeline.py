@@ -15,7 +15,7 @@ from roadside.runtime.database import StoreError
 from roadside.runtime.outbox import OutboxLimits
 from roadside.runtime.ports import BusClosedError, BusRefusedError
 from roadside.runtime.store import GatewayStore
-from tests.unit.aggregator.bench import (
+from tests.unit.aggregator.rig import (
     READINGS,
     START_MS,
     FakeCloud,

@@ -10,7 +10,7 @@ import pytest
 
 from roadside.runtime.outbox import OutgoingMessage
 from roadside.runtime.store import GatewayStore
-from tests.unit.aggregator.bench import START_MS, Gateway, Reading, check_windows, settings
+from tests.unit.aggregator.rig import START_MS, Gateway, Reading, check_windows, settings
 
 FRAME_HEADER_BYTES = 24  # of SQLite's write-ahead log
 FRAME_BYTES = FRAME_HEADER_BYTES + 4096

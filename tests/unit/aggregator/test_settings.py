@@ -10,7 +10,7 @@ import yaml
 from aggregator.settings import AggregatorSettings
 from roadside.core.errors import ConfigurationError
 from roadside.runtime.settings import SettingsError, load_settings
-from tests.unit.aggregator.bench import Gateway, Reading, segment, settings
+from tests.unit.aggregator.rig import Gateway, Reading, segment, settings
 
 RECIPE = Path(__file__).parents[3] / "recipes" / "city.roadside.Aggregator.yaml"
 

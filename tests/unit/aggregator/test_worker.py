@@ -32,7 +32,7 @@ from roadside.runtime.service import Delivery, ExitCode, Inbox, Service
 from roadside.runtime.status import StatusTeller
 from roadside.runtime.store import GatewayStore
 from roadside.runtime.updates import RECHECK_MS
-from tests.unit.aggregator.bench import FRAMES, GATEWAY, START_MS, FakeCloud, Reading, frame, settings
+from tests.unit.aggregator.rig import FRAMES, GATEWAY, START_MS, FakeCloud, Reading, frame, settings
 
 
 class StoredConfiguration:

@@ -1,4 +1,4 @@
-"""The bench of the stand-in nucleus's conformance tests: two components, a cloud in memory, the unmodified AWS SDK."""
+"""The rig of the stand-in nucleus's conformance tests: two components, a cloud in memory, the unmodified AWS SDK."""
 
 from __future__ import annotations
 
