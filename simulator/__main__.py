@@ -100,7 +100,9 @@ def run(
 @app.command()
 def replay(
     folder: Annotated[Path, typer.Argument(help="Folder with sensors.csv and readings*.csv[.gz].")],
-    out: Annotated[Path, typer.Option(help="Folder for windows.csv, states.csv and events.csv.")] = Path("out/replay"),
+    out: Annotated[
+        Path, typer.Option(help="Folder for windows.csv, states.csv, events.csv and sensor_faults.csv.")
+    ] = Path("out/replay"),
     window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
     lateness_s: Annotated[
         float, typer.Option(min=0, max=3600, help="How far a row may stand behind a newer one and be on time.")
@@ -114,16 +116,28 @@ def replay(
     stations_per_gateway: Annotated[
         int | None, typer.Option(min=1, help="Freeway stations on one gateway; without it a direction has one.")
     ] = None,
+    sensor_fault: Annotated[
+        str | None, typer.Option(help="Let freeway sensors lie: dead, stuck_on, constant, chatter, undercount, ...")
+    ] = None,
+    faulty: Annotated[int, typer.Option(min=1, help="How many of them do.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses them and how they lie.")] = 1,
 ) -> None:
     """Feed recorded readings through the gateway's pipeline, in data time, and write what it made of them."""
     from aggregator.profile_file import load_profile
     from roadside.core.errors import ConfigurationError
+    from roadside.traffic.errors import SensorError
     from simulator.learning import SHIPPED
     from simulator.recording import Recording, RecordingError
     from simulator.replay import replay as replay_recording
+    from simulator.spoiled_recording import SpoiledRecording
 
     try:
         recording = Recording(folder, free_flow_kmh, stations_per_gateway)
+        if sensor_fault is not None:
+            recording = SpoiledRecording(
+                folder, free_flow_kmh, stations_per_gateway, fault=sensor_fault, faulty=faulty, seed=seed
+            )
+            console.print(f"{sensor_fault}: {', '.join(recording.faulty)}", highlight=False)
         learned = None if profile == "none" else load_profile(SHIPPED if profile == "shipped" else Path(profile))
         if learned is None:
             console.print("profile: none", highlight=False)
@@ -145,7 +159,7 @@ def replay(
                 profile=learned,
                 progress=lambda rows: progress.update(task, completed=rows, description=f"replay: {rows:,} rows"),
             )
-    except (ConfigurationError, RecordingError, OSError) as error:
+    except (ConfigurationError, RecordingError, SensorError, OSError) as error:
         raise _fail(error) from error
     for gateway, counted in statistics.items():
         console.print(

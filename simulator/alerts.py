@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
 from roadside.contract.events import CongestionKind
-from simulator.oracle import AlertTruth
+from simulator.oracle import AlertTruth, Exclusion
 
 Key = tuple[int, bool, int]  # segment number, started, occurred_ms
 
@@ -78,6 +78,22 @@ class QueueReader:
                     self._events[event["event_id"]] = event
                     self._copies[event["event_id"]] += 1
                 self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def declared_exclusions(delivered: Iterable[dict[str, Any]]) -> list[Exclusion]:
+    """Which sensors the gateways said to leave out, from their events, for the oracle to leave them out too."""
+    events = list(delivered)
+    ends = {
+        (event["sensor_number"], event["started_ms"]): event["effective_ms"]
+        for event in events
+        if event["kind"] == "SensorRecovered"
+    }
+    return [
+        Exclusion(number, event["effective_ms"], ends.get((number, event["started_ms"])))
+        for event in events
+        if event["kind"] == "SensorFault"
+        for number in [event["sensor_number"]]
+    ]
 
 
 def verify_alerts(

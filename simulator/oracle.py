@@ -74,6 +74,15 @@ class SegmentFacts:
     has_unseen_lane: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """What a gateway declared: windows that start in [from_ms, until_ms) leave the sensor out; None is for good."""
+
+    sensor: int
+    from_ms: int
+    until_ms: int | None = None
+
+
 @dataclass(slots=True)
 class _Tick:
     sensor: npt.NDArray[np.int64]
@@ -93,6 +102,7 @@ class Oracle:
     segments : by segment number, all of the city
     segment_of_sensor : int64 [sensors], segment number of each sensor number
     window_ms, reading_interval_ms, lateness_ms : as the gateways are configured
+    exclusions : what the gateways declared to leave out; whether they should have is not judged here
     """
 
     segments: Sequence[SegmentFacts]
@@ -100,6 +110,7 @@ class Oracle:
     window_ms: int
     reading_interval_ms: int
     lateness_ms: int
+    exclusions: list[Exclusion] = field(default_factory=list)
     _ticks: list[_Tick] = field(default_factory=list)
 
     def note(
@@ -161,7 +172,13 @@ class Oracle:
             parts = [getattr(tick, name) for tick in self._ticks]
             return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
 
-        return _Tick(*(column(name) for name in _Tick.__dataclass_fields__))
+        readings = _Tick(*(column(name) for name in _Tick.__dataclass_fields__))
+        start_ms = readings.timestamp_ms - readings.timestamp_ms % self.window_ms
+        counts = np.ones(len(readings.sensor), dtype=bool)
+        for exclusion in self.exclusions:
+            ended = False if exclusion.until_ms is None else start_ms >= exclusion.until_ms
+            counts &= (readings.sensor != exclusion.sensor) | (start_ms < exclusion.from_ms) | ended
+        return readings if counts.all() else _select(readings, counts)
 
     def _summarise(self, readings: _Tick) -> dict[int, dict[int, SegmentTruth]]:
         """Sort the readings by window, segment and speed; then every sum is one over neighbouring rows."""

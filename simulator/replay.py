@@ -18,7 +18,7 @@ from aggregator.pipeline import Pipeline, PipelineStatistics
 from aggregator.profile_file import LearnedProfile
 from aggregator.settings import AggregatorSettings
 from roadside.contract.codec import decode_window, encode_ack
-from roadside.contract.events import CongestionEvent, Event, IncidentEvent, decode_event
+from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, decode_event
 from roadside.contract.sensors import decode_sensors
 from roadside.contract.summary import Ack, CongestionState, SegmentSummary, WindowSummary
 from roadside.runtime.store import GatewayStore
@@ -197,6 +197,8 @@ def replay(
             states.writerow((name, start, int(state is CongestionState.CONGESTED), speed, state.name.lower()))
     with _table(out / "events.csv") as events:
         events.writerows(_event_rows(collected.events.values()))
+    with _table(out / "sensor_faults.csv") as faults:
+        faults.writerows(_fault_rows(collected.events.values()))
     return collected, statistics
 
 
@@ -249,6 +251,17 @@ def _event_rows(events: Iterable[Event]) -> Iterable[Row]:
         yield event.event_id, kind, event.segment_id, iso(event.started_ms), end, iso(event.occurred_ms)
 
 
+def _fault_rows(events: Iterable[Event]) -> Iterable[Row]:
+    """Each fault with the windows that it leaves out, from the events that told it and took it back."""
+    told = sorted((e for e in events if isinstance(e, SensorEvent)), key=lambda e: (e.occurred_ms, e.sensor_number))
+    ends = {(e.sensor_number, e.started_ms): e.effective_ms for e in told if e.kind == "SensorRecovered"}
+    for event in told:
+        if event.kind == "SensorFault":
+            end_ms = ends.get((event.sensor_number, event.started_ms))
+            start, end = iso(event.effective_ms), "" if end_ms is None else iso(end_ms)
+            yield event.event_id, event.sensor_id, event.segment_id, event.fault, start, end
+
+
 _ALERT_TYPES: Final = {
     "CongestionStarted": "congestion",
     "CongestionCleared": "congestion",
@@ -263,6 +276,7 @@ _HEADERS: Final = {
     ),
     "states.csv": "segment_id,interval_start,congested,average_speed_kmh,state",
     "events.csv": "event_id,type,segment_id,start,end,detected_at",
+    "sensor_faults.csv": "event_id,sensor_id,segment_id,fault,left_out_from,left_out_until",
 }
 
 

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aggregator.settings import CORRECTION_DELAY_MS, MIN_IDLE_GRACE_MS
 from roadside.contract.codec import decode_window, encode_window
-from simulator.alerts import AlertVerdict, QueueReader, verify_alerts
+from simulator.alerts import AlertVerdict, QueueReader, declared_exclusions, verify_alerts
 from simulator.assembly import STACK, ensure_assembly
 from simulator.chaos import ChaosConductor
 from simulator.city import City, make_city
@@ -78,6 +78,9 @@ def run(options: RunOptions, console: Console) -> Report:
         finally:
             fleet.__exit__()
             reader.stop()
+        conducted.oracle.exclusions = declared_exclusions(reader.events())
+        if conducted.oracle.exclusions:
+            truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
         with _step(console, "compare the windows table with the oracle"):
             table = cloud.resource("dynamodb").Table(outputs["WindowsTable"])
             if options.break_window is not Break.NONE:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from simulator import oracle as oracle_module
-from simulator.oracle import NO_SPEED, AlertTruth, Oracle, SegmentFacts, SegmentTruth
+from simulator.oracle import NO_SPEED, AlertTruth, Exclusion, Oracle, SegmentFacts, SegmentTruth
 
 FREEWAY = SegmentFacts(0, True, 100.0)
 STREET = SegmentFacts(1, False, 50.0)
@@ -53,6 +53,24 @@ def test_sums_by_hand() -> None:
         )
     }
     assert windows[10_000][0].vehicle_count == 1
+
+
+def test_declared_sensors_are_left_out_of_the_windows_that_were_declared() -> None:
+    oracle = make_oracle()
+    note(oracle, [(sensor, 10_000 * window, 1, 500, 10) for window in range(5) for sensor in (0, 1, 3)])
+    oracle.exclusions = [Exclusion(0, 10_000, 30_000), Exclusion(3, 20_000)]
+
+    readings = {
+        start_ms: {segment: truth.readings for segment, truth in segments.items()}
+        for start_ms, segments in oracle.windows().items()
+    }
+    assert readings == {
+        0: {0: 2, 1: 1},
+        10_000: {0: 1, 1: 1},
+        20_000: {0: 1},
+        30_000: {0: 2},
+        40_000: {0: 2},
+    }
 
 
 def test_segment_without_vehicles_has_no_speed_rather_than_0() -> None:
