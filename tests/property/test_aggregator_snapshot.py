@@ -3,7 +3,7 @@
 import zlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from roadside.core import snapshot
@@ -77,6 +77,14 @@ PIECES = _pieces()
 CONFIG = make_config(NaiveTimes(3_000, 1_000, 2_000, 30_000, 0, 5_000, 2_000, 360))
 
 
+def _tells_the_same(damaged: bytes, piece: bytes) -> bool:
+    """Whether the damage hit a reference of the compression into zeros, which lie elsewhere as well."""
+    try:
+        return zlib.decompress(damaged) == zlib.decompress(piece)
+    except zlib.error:
+        return False
+
+
 @given(name=st.sampled_from(sorted(PIECES)), data=st.data())
 def test_a_damaged_piece_is_refused_as_a_whole(name: str, data: st.DataObject) -> None:
     piece = PIECES[name]
@@ -85,6 +93,7 @@ def test_a_damaged_piece_is_refused_as_a_whole(name: str, data: st.DataObject) -
     else:
         bit = data.draw(st.integers(0, 8 * len(piece) - 1))
         damaged = bytes(byte ^ (1 << bit % 8 if i == bit // 8 else 0) for i, byte in enumerate(piece))
+    assume(not _tells_the_same(damaged, piece))
     with pytest.raises(SnapshotError):
         snapshot.restore({**PIECES, name: damaged}, make_registry(), CONFIG, 0)
 
