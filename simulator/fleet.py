@@ -48,6 +48,7 @@ class Fleet:
         self.gateways: list[RealGateway | LocalGateway] = []
         self.on_poll: Callable[[], None] = lambda: None  # called between any two things that the fleet does
         self.longest_stall_s = 0.0  # between two slices, beyond their time
+        self.left: dict[str, int] = {}  # by gateway, what `under_way` found last
         self.fed_s = 0.0  # seconds of the run whose readings are on their way
         self._options = options
         self._city = city
@@ -113,13 +114,13 @@ class Fleet:
         machine they would stand in the way of those that are waited for.
         """
         due, until_ms = set(starts_ms), max(starts_ms)
-        left = {
+        self.left = {
             gateway.plan.gateway_id: len(due - gateway.link.acknowledged_starts_ms)
             + gateway.link.unacknowledged(until_ms)
             for gateway in self.gateways
         }
-        self._served = [local for local in self.local if left[local.plan.gateway_id]]
-        return sum(left.values()) + sum(real.waiting for real in self.real)
+        self._served = [local for local in self.local if self.left[local.plan.gateway_id]]
+        return sum(self.left.values()) + sum(real.waiting for real in self.real)
 
     def _serve_until(self, at_s: float) -> None:
         """Serve, and at least once: a machine that is behind still has to take acknowledgements."""

@@ -64,6 +64,7 @@ class MeteredLink:
         self._ends_s: dict[tuple[int, int], float] = {}  # (epoch, sequence) -> end of the window, first edition only
         self._lock = threading.Lock()
         self._sent: dict[tuple[int, int], int | None] = {}  # likewise, but every message -> start of its window
+        self._settled_messages: set[tuple[int, int]] = set()
         self.acknowledged_starts_ms: set[int] = set()
 
     def unacknowledged(self, until_ms: int) -> int:
@@ -114,11 +115,14 @@ class MeteredLink:
         self._connection.close()
 
     def _note(self, message: tuple[int, int], start_ms: int | None) -> None:
+        """A repetition of what was acknowledged, under way when the acknowledgement came, is nothing to wait for."""
         with self._lock:
-            self._sent[message] = start_ms
+            if message not in self._settled_messages:
+                self._sent[message] = start_ms
 
     def _settle(self, message: tuple[int, int]) -> None:
         with self._lock:
+            self._settled_messages.add(message)
             start_ms = self._sent.pop(message, None)
             if start_ms is not None:
                 self.acknowledged_starts_ms.add(start_ms)

@@ -38,7 +38,7 @@ from simulator.report import Report, latency_summary, ratio
 from simulator.verification import Verdict, stored_windows, verify
 
 READING_INTERVAL_MS: Final = 1000
-PATIENCE_S: Final = 120.0  # a message whose acknowledgement was lost is sent again after 30 s, then 60 s
+PATIENCE_S: Final = 240.0  # a message whose acknowledgement was lost is sent again after 30, 60, 120 s
 FEED_TAIL_S: Final = 2  # what comes after the last second of measuring
 PROCESSOR_LANES: Final = 2
 ANSWER_S: Final = 3.0  # for what closes last to reach the table
@@ -312,7 +312,8 @@ def _report(
         f"alert unexpected: segment {s}, {'started' if up else 'cleared'}, {t}" for s, up, t in alerts.unexpected[:10]
     ]
     if not settled:
-        problems.append(f"not all was acknowledged, and for {PATIENCE_S:g} s nothing more was")
+        waiting = ", ".join(f"{gateway} {count}" for gateway, count in fleet.left.items() if count)
+        problems.append(f"not all was acknowledged, and for {PATIENCE_S:g} s nothing more was: {waiting}")
     if meter.refused:
         problems.append(f"{meter.refused} publishes were refused by the local cloud")
     ok = not (verdict.windows_missing or verdict.windows_wrong or verdict.windows_unexpected or problems)
