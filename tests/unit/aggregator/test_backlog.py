@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from roadside.runtime.outbox import OutboxLimits
 from roadside.runtime.uplink import UplinkSettings
 from tests.unit.aggregator.rig import READINGS, FakeCloud, Gateway, Reading, check_windows, last_editions, settings
 
@@ -16,9 +17,9 @@ SENSORS = (10, 20)
 class Outage:
     """A gateway with windows of 150 s, in each of which each sensor tells once."""
 
-    def __init__(self, cloud: FakeCloud | None = None, **changes: object) -> None:
-        configured = settings(window_seconds=150, reading_interval_ms=WINDOW_MS, correction_seconds=300, **changes)
-        self.gateway = Gateway(configured, cloud)
+    def __init__(self, limits: OutboxLimits | None = None) -> None:
+        configured = settings(window_seconds=150, reading_interval_ms=WINDOW_MS, correction_seconds=300)
+        self.gateway = Gateway(configured, limits=limits)
         self.told: set[Reading] = set()
 
     def live(self, hours: float) -> None:
@@ -44,11 +45,13 @@ def silent(cloud: FakeCloud) -> None:
     cloud.weather.loss = 1.0
 
 
-@pytest.mark.parametrize(("closed", "hours"), [(unavailable, 45), (silent, 72)])
+@pytest.mark.parametrize(
+    ("closed", "hours", "limits"), [(unavailable, 18, OutboxLimits(max_age_ms=48 * HOUR_MS)), (silent, 72, None)]
+)
 def test_days_without_the_cloud_arrive_whole_the_older_part_coarser(
-    closed: Callable[[FakeCloud], None], hours: int
+    closed: Callable[[FakeCloud], None], hours: int, limits: OutboxLimits | None
 ) -> None:
-    outage = Outage()
+    outage = Outage(limits)
     outage.live(0.5)
     closed(outage.gateway.cloud)
     outage.live(hours)
