@@ -23,7 +23,12 @@ REGISTRY = registry_of(3, 0, 1)
 INTERVAL_MS = 1000
 SPAN_MS = 60_000
 # What does not follow from the readings of a window alone, or does not add.
-NOT_ADDED = {"congestion_level": None, "congestion_state": CongestionState.UNKNOWN, "sensors_reporting": 0}
+NOT_ADDED = {
+    "congestion_level": None,
+    "congestion_state": CongestionState.UNKNOWN,
+    "sensors_reporting": 0,
+    "sensors_excluded": 0,
+}
 
 rows = st.lists(
     st.builds(

@@ -1,10 +1,10 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from roadside.contract.errors import ContractError
 from roadside.contract.merging import merge_segments, merge_windows
-from roadside.contract.summary import CongestionState, SegmentSummary, WindowSummary
+from roadside.contract.summary import CongestionState, SegmentSummary, SpeedSketch, WindowSummary
 
 FIRST = WindowSummary("g", 1, 4, 0, 10_000, (SegmentSummary(7), SegmentSummary(9)))
 SECOND = replace(FIRST, sequence=5, window_start_ms=10_000)
@@ -18,6 +18,14 @@ def test_level_is_the_highest_state_the_last_and_sensors_the_most() -> None:
     ]
     merged = merge_segments(parts)
     assert (merged.congestion_level, merged.congestion_state, merged.sensors_reporting) == (80, CongestionState.FREE, 3)
+
+
+def test_no_field_of_a_segment_is_forgotten() -> None:
+    values = {field.name: 1 for field in fields(SegmentSummary) if field.name not in ("sketch", "congestion_state")}
+    full = SegmentSummary(**values, sketch=SpeedSketch(5, (1,)), congestion_state=CongestionState.FREE)  # type: ignore[arg-type]
+    merged = merge_segments([full, full])
+    for field in fields(SegmentSummary):
+        assert getattr(merged, field.name) != field.default, field.name
 
 
 def test_a_merged_window_is_a_first_edition() -> None:
