@@ -211,6 +211,7 @@ class Fleet:
     def _configuration(self, plan: GatewayPlan) -> dict[str, Any]:
         return {
             "windowSeconds": self._options.window_s,
+            "sensorSummarySeconds": self._options.sensor_summary_s,
             "allowedLatenessMs": self._options.lateness_ms,
             "segments": plan.registry_configuration(),
         }

@@ -58,6 +58,7 @@ class MeteredLink:
     def __init__(self, connection: DeviceConnection, gateway: str, meter: Meter) -> None:
         self._connection = connection
         self._windows_topic = topics.uplink("windows", gateway)
+        self._sensors_topic = topics.uplink("sensors", gateway)
         self._events_topic = topics.uplink("events", gateway)
         self._acks_topic = topics.acks(gateway)
         self._meter = meter
@@ -87,6 +88,9 @@ class MeteredLink:
             if window.revision == 0:
                 end_s = (window.window_start_ms + window.window_ms) / 1000
                 self._ends_s.setdefault((window.epoch_ms, window.sequence), end_s)
+        elif topic == self._sensors_topic:
+            summary = messages_pb2.SensorSummary.FromString(payload)
+            self._note((summary.epoch_ms, summary.sequence), summary.interval_start_ms)
         elif topic == self._events_topic:
             event = decode_event(payload)
             self._note((event.epoch_ms, event.sequence), None)

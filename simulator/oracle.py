@@ -83,6 +83,16 @@ class Exclusion:
     until_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SensorTruth:
+    """Sums of every sensor over some time, each int64 [sensors]."""
+
+    readings_accepted: npt.NDArray[np.int64]
+    vehicle_count: npt.NDArray[np.int64]
+    pace_sum_ms_per_km: npt.NDArray[np.int64]
+    occupied_ms: npt.NDArray[np.int64]
+
+
 @dataclass(slots=True)
 class _Tick:
     sensor: npt.NDArray[np.int64]
@@ -167,18 +177,48 @@ class Oracle:
         on_time: npt.NDArray[np.bool_] = (readings.delivered_ms <= closing_ms + 1000) | (closing_ms > last_batch_ms)
         return on_time
 
-    def _all(self) -> _Tick:
-        def column(name: str) -> npt.NDArray[np.int64]:
-            parts = [getattr(tick, name) for tick in self._ticks]
-            return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+    def sensors(self, from_ms: int, until_ms: int) -> tuple[SensorTruth, SensorTruth]:
+        """Sums of every sensor over [from_ms, until_ms): of what was to come on time, and of all that was to come.
 
-        readings = _Tick(*(column(name) for name in _Tick.__dataclass_fields__))
+        Exclusions do not matter here: a summary of sensors holds what each of them said.
+        """
+        readings = self._noted()
+        inside = (readings.timestamp_ms >= from_ms) & (readings.timestamp_ms < until_ms)
+        on_time = inside & self._on_time(readings)
+        return self._by_sensor(_select(readings, on_time)), self._by_sensor(_select(readings, inside))
+
+    def _by_sensor(self, readings: _Tick) -> SensorTruth:
+        has_speed = readings.speed_dkmh != NO_SPEED
+        paces = np.floor(36_000_000 / np.maximum(readings.speed_dkmh, SLOWEST_DKMH) + 0.5)
+        occupied = np.floor(readings.occupancy_permille * self.reading_interval_ms / 1000 + 0.5)
+
+        def total(values: npt.NDArray[np.float64] | npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+            sums = np.bincount(readings.sensor, weights=values, minlength=len(self.segment_of_sensor))
+            return np.rint(sums).astype(np.int64)
+
+        return SensorTruth(
+            readings_accepted=total(np.ones(len(readings.sensor))),
+            vehicle_count=total(readings.vehicle_count),
+            pace_sum_ms_per_km=total(readings.vehicle_count * paces * has_speed),
+            occupied_ms=total(occupied),
+        )
+
+    def _all(self) -> _Tick:
+        """The readings that count in windows."""
+        readings = self._noted()
         start_ms = readings.timestamp_ms - readings.timestamp_ms % self.window_ms
         counts = np.ones(len(readings.sensor), dtype=bool)
         for exclusion in self.exclusions:
             ended = False if exclusion.until_ms is None else start_ms >= exclusion.until_ms
             counts &= (readings.sensor != exclusion.sensor) | (start_ms < exclusion.from_ms) | ended
         return readings if counts.all() else _select(readings, counts)
+
+    def _noted(self) -> _Tick:
+        def column(name: str) -> npt.NDArray[np.int64]:
+            parts = [getattr(tick, name) for tick in self._ticks]
+            return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+        return _Tick(*(column(name) for name in _Tick.__dataclass_fields__))
 
     def _summarise(self, readings: _Tick) -> dict[int, dict[int, SegmentTruth]]:
         """Sort the readings by window, segment and speed; then every sum is one over neighbouring rows."""

@@ -35,6 +35,7 @@ from simulator.network import Network
 from simulator.options import Break, RunOptions
 from simulator.oracle import AlertTruth, Oracle, SegmentFacts
 from simulator.report import Report, latency_summary, ratio
+from simulator.sensor_verification import SensorVerdict, stored_sensors, verify_sensors
 from simulator.verification import Verdict, stored_windows, verify
 
 READING_INTERVAL_MS: Final = 1000
@@ -87,8 +88,18 @@ def run(options: RunOptions, console: Console) -> Report:
                 _break_one(table, options.break_window)
             at_risk = {real.plan.gateway_id: real.at_risk() for real in fleet.real}
             verdict = verify(city, truth, stored_windows(table), at_risk, conducted.oracle.late())
+            sensors = verify_sensors(
+                city,
+                conducted.oracle,
+                truth.keys(),
+                stored_sensors(cloud.resource("dynamodb").Table(outputs["SensorsTable"])),
+                interval_ms=1000 * options.sensor_summary_s,
+                uncertain={
+                    gateway.plan.gateway_id for gateway in (fleet.gateways if _stood_still(fleet) else fleet.real)
+                },
+            )
             alerts = _verify_alerts(alerts_due, max(truth) + 1000 * options.window_s, fleet, verdict, reader)
-    return _report(options, city, fleet, conducted, verdict, alerts, settled)
+    return _report(options, city, fleet, conducted, verdict, alerts, sensors, settled)
 
 
 @contextmanager
@@ -224,10 +235,15 @@ def _verify_alerts(
     That is no fault of a real process, which takes what has waited for it at one go, and none of any gateway on a
     machine that stood still for so long that a gateway takes it for silence. Elsewhere it excuses nothing.
     """
-    stood_still = 1000 * fleet.longest_stall_s >= MIN_IDLE_GRACE_MS
-    excused = {s.number for gateway in (fleet.gateways if stood_still else fleet.real) for s in gateway.plan.segments}
+    gateways = fleet.gateways if _stood_still(fleet) else fleet.real
+    excused = {s.number for gateway in gateways for s in gateway.plan.segments}
     uncertain = {segment: start_ms for segment, start_ms in verdict.unplanned.items() if segment in excused}
     return verify_alerts(due, reader.events(), until_ms=until_ms, uncertain=uncertain, repeated=reader.repeated)
+
+
+def _stood_still(fleet: Fleet) -> bool:
+    """Whether the machine stood still for so long that a gateway takes it for silence of its sensors."""
+    return 1000 * fleet.longest_stall_s >= MIN_IDLE_GRACE_MS
 
 
 def _break_one(table: Any, how: Break) -> None:
@@ -302,6 +318,7 @@ def _report(
     conducted: _Conducted,
     verdict: Verdict,
     alerts: AlertVerdict,
+    sensors: SensorVerdict,
     settled: bool,
 ) -> Report:
     feed, meter, chaos = conducted.feed, fleet.meter, conducted.chaos
@@ -311,6 +328,7 @@ def _report(
     problems += [
         f"alert unexpected: segment {s}, {'started' if up else 'cleared'}, {t}" for s, up, t in alerts.unexpected[:10]
     ]
+    problems += sensors.findings
     if not settled:
         waiting = ", ".join(f"{gateway} {count}" for gateway, count in fleet.left.items() if count)
         problems.append(f"not all was acknowledged, and for {PATIENCE_S:g} s nothing more was: {waiting}")
@@ -350,6 +368,10 @@ def _report(
         "events_delivered": alerts.delivered,
         "events_repeated": alerts.repeated,
         "events_of_killed_gateways": alerts.of_killed_gateways,
+        "sensor_summaries_expected": sensors.expected,
+        "sensor_summaries_stored": sensors.stored,
+        "sensor_summaries_missing": sensors.missing,
+        "sensor_summaries_wrong": sensors.wrong,
         "events_of_other_kinds": alerts.others,
         "messages_published": meter.messages,
         "bytes_published": meter.message_bytes,

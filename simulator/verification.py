@@ -74,7 +74,7 @@ class Verdict:
 def stored_windows(table: Any) -> dict[tuple[str, int], list[WindowSummary]]:
     """All items of the windows table (a boto3 resource) by gateway and window start, one a gateway's epoch."""
     windows: dict[tuple[str, int], list[WindowSummary]] = defaultdict(list)
-    for item in _scan(table):
+    for item in scan(table):
         window = decode_window(bytes(item["b"]))
         windows[window.gateway, window.window_start_ms].append(window)
     return windows
@@ -337,7 +337,7 @@ def _at_risk_by_window(
     return risks
 
 
-def _scan(table: Any) -> Iterable[Mapping[str, Any]]:
+def scan(table: Any) -> Iterable[Mapping[str, Any]]:
     page = table.scan(ConsistentRead=True)
     yield from page["Items"]
     while "LastEvaluatedKey" in page:
