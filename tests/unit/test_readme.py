@@ -36,7 +36,8 @@ def test_simulator_understands_the_command(command: str, tmp_path: Path) -> None
     if words[0] == "replay":
         words[words.index("--out") + 1] = str(tmp_path)
         finished = _run([sys.executable, "-m", "simulator", *words])
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["events.csv", "states.csv", "windows.csv"]
+        written = sorted(path.name for path in tmp_path.iterdir())
+        assert written == ["events.csv", "sensor_faults.csv", "states.csv", "windows.csv"]
     else:
         finished = _run([sys.executable, "-m", "simulator", *words, "--help"])
 
