@@ -46,7 +46,7 @@ class IncidentRules:
 
     Parameters
     ----------
-    enabled : False judges nothing
+    enabled : False judges nothing and clears the alerts that are up
     sensitivity : evidence is multiplied by it before it is compared with the limits
     contrast_limit, lane_limit : evidence of one kind alone that raises an alert; both kinds add up
     contrast_cap, lane_cap : evidence is not gathered beyond, so that it is gone soon after its cause
@@ -201,7 +201,7 @@ class IncidentDetector:
         lanes : int64 [segments, MAX_LANES], vehicles of each lane, NONE where it has not told
         """
         if not self.rules.enabled:
-            return []
+            return self._switch_off(end_ms)
         self._gather(sums, lanes, window_ms)
         memory = self.arrays
         step_ms = int(memory["step_ms"][0])
@@ -213,6 +213,13 @@ class IncidentDetector:
         changes = self._changes(contrast, contrast - expected, lane_evidence, end_ms, step_ms)
         for name in [name for name in memory if name.startswith("step_")]:
             memory[name] = np.zeros_like(memory[name])
+        return changes
+
+    def _switch_off(self, end_ms: int) -> list[IncidentChange]:
+        """Nobody would ever clear the alerts that are up; whoever switches on again begins anew."""
+        alerted: BoolColumn = self.arrays["alert_since_ms"] != NO_ALERT
+        changes = self._tell(np.zeros_like(alerted), alerted, np.zeros(len(alerted)), end_ms)
+        self.skip(self.rules.forget_ms)
         return changes
 
     def _gather(self, sums: SegmentSums, lanes: IntColumn, window_ms: int) -> None:
@@ -341,6 +348,12 @@ class IncidentDetector:
         settled = alerted & (end_ms - memory["alert_since_ms"] >= rules.settle_ms)
         lost = alerted & ~self._is_warm()
         cleared = (alerted & (memory["quiet_ms"] >= rules.clear_ms)) | settled | lost
+        changes = self._tell(raised, cleared, score, end_ms)
+        self._take_as_usual(settled, contrast)
+        return changes
+
+    def _tell(self, raised: BoolColumn, cleared: BoolColumn, score: FloatColumn, end_ms: int) -> list[IncidentChange]:
+        memory, occupancy = self.arrays, self.occupancy()
         changes = [
             IncidentChange(
                 segment=segment,
@@ -356,13 +369,17 @@ class IncidentDetector:
             for segment in np.flatnonzero(raised | cleared).tolist()
         ]
         memory["alert_since_ms"] = np.where(raised, end_ms, np.where(cleared, NO_ALERT, memory["alert_since_ms"]))
+        return changes
+
+    def _take_as_usual(self, settled: BoolColumn, contrast: FloatColumn) -> None:
+        """What has lasted for so long is how it is there now."""
+        memory = self.arrays
         memory["contrast_evidence"] = np.where(settled, 0, memory["contrast_evidence"])
         memory["usual_contrast"] = np.where(settled, contrast, memory["usual_contrast"])
         past = np.zeros(len(settled), dtype=bool)
         past[self._next[settled]] = True
         memory["lane_evidence"] = np.where(past[:, np.newaxis], 0, memory["lane_evidence"])
         memory["usual"] = np.where(past[:, np.newaxis], memory["recent"], memory["usual"])
-        return changes
 
     def occupancy(self) -> FloatColumn:
         """Smoothed occupancy, float64 [segments], NaN without evidence."""

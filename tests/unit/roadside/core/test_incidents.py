@@ -148,6 +148,16 @@ def test_no_alert_is_raised_when_detection_is_off_or_the_pair_has_just_begun_to_
     assert Drive(calm_s=0).on(BLOCKED, 590) == []
 
 
+def test_switching_detection_off_clears_what_is_up_and_switching_it_on_begins_anew() -> None:
+    drive = Drive()
+    (raised,) = drive.on(BLOCKED, 300)
+    drive.detector.rules = IncidentRules(enabled=False)
+    (cleared,) = drive.on(BLOCKED, 60)
+    assert (cleared.detected, cleared.started_ms) == (False, raised.occurred_ms)
+    drive.detector.rules = IncidentRules()
+    assert drive.on(BLOCKED, 590) == []  # it is watched for ten minutes first
+
+
 def test_alert_of_a_pair_that_falls_silent_is_cleared() -> None:
     drive = Drive()
     drive.on(BLOCKED, 300)
