@@ -36,6 +36,15 @@ JUDGE_MS = 60_000  # comparisons among sensors change slowly and cost the most
 
 _NO_FAULT = int(SensorFault.NONE)  # in an array's company an IntEnum costs several times what its integer does
 _WATCHED = tuple(fault for fault in SensorFault if fault is not SensorFault.NONE)
+_RULES_OF = {
+    SensorFault.SILENT: ("silent_ms",),
+    SensorFault.CHATTER: ("chatter_vehicles",),
+    SensorFault.STUCK_ON: ("stuck_ms", "stuck_proven_ms"),
+    SensorFault.CONSTANT: ("constant_ms",),
+    SensorFault.DEAD: ("dead_ms", "dead_proven_ms"),
+    SensorFault.OCCUPANCY_SCALE: ("length_ms",),
+    SensorFault.UNDERCOUNT: ("undercount_ms",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,7 @@ class SensorHealth:
             name: np.array([getattr(of_class, name) for of_class in by_class], dtype=np.int64)[self._class]
             for name in ClassRules.__dataclass_fields__
         }
+        self._is_off = {kind: sum(self._limit[rule] for rule in names) == 0 for kind, names in _RULES_OF.items()}
 
     @property
     def excluded(self) -> BoolArray:
@@ -138,9 +148,9 @@ class SensorHealth:
         self.flow.skip(elapsed_ms, self.rules.flow_memory_ms)
 
     def update(self, sums: SensorSums, end_ms: int, window_ms: int) -> list[SensorChange]:
-        """Take the next window; returns the faults that begin or end with it."""
+        """Take the next window; returns the faults that begin or end with it. A rule switched off ends its faults."""
         if not self.rules.enabled:
-            return []
+            return self._believe(self.excluded, end_ms)
         reporting = sums.readings > 0
         if not reporting.any():
             return []  # the gateway hears nothing: that is no sensor's fault
@@ -261,7 +271,7 @@ class SensorHealth:
         # Vehicles that are missing prove what else would need patience.
         idle |= short & (memory["idle_ms"] >= limit["undercount_ms"])
         full |= short & (memory["full_ms"] >= limit["undercount_ms"])
-        return {
+        signs = {
             SensorFault.SILENT: self._reached("silent_ms", "silent_ms"),
             SensorFault.CHATTER: memory["bursts"] >= CHATTER_TWICE,
             SensorFault.STUCK_ON: full,
@@ -270,6 +280,7 @@ class SensorHealth:
             SensorFault.OCCUPANCY_SCALE: self._reached("length_ms", "length_ms"),
             SensorFault.UNDERCOUNT: short,
         }
+        return {kind: sign & ~self._is_off[kind] for kind, sign in signs.items()}
 
     def _reached(self, name: str, rule: str) -> BoolArray:
         limit = self._limit[rule]
@@ -297,14 +308,20 @@ class SensorHealth:
             SensorFault.OCCUPANCY_SCALE: passes & in_range,
             SensorFault.UNDERCOUNT: passes & (memory["shortfall"] > CALM_FLOW) & np.isfinite(memory["shortfall"]),
         }
-        is_well = np.zeros(len(fault), dtype=bool)
-        is_ill = np.zeros(len(fault), dtype=bool)
+        is_well, is_ill, is_off = np.zeros((3, len(fault)), dtype=bool)
         for kind in _WATCHED:
             is_well |= (fault == kind) & well[kind]
             is_ill |= (fault == kind) & signs[kind]
+            is_off |= (fault == kind) & self._is_off[kind]
         memory["well_ms"] = np.where(is_ill, 0, memory["well_ms"] + np.where(is_well, window_ms, 0))
         patience = np.where(fault == SensorFault.CHATTER, limit["chatter_clear_ms"], limit["clear_ms"])
-        over = self.excluded & is_well & (memory["well_ms"] >= patience)
+        return self._believe(is_off | (is_well & (memory["well_ms"] >= patience)), end_ms)
+
+    def _believe(self, sensors: BoolArray, end_ms: int) -> list[SensorChange]:
+        """End the faults of these sensors."""
+        memory = self.arrays
+        fault = memory["fault"]
+        over = sensors & (fault != _NO_FAULT)
         changes = [
             SensorChange(sensor, SensorFault(int(fault[sensor])), False, end_ms, int(memory["since_ms"][sensor]))
             for sensor in np.flatnonzero(over).tolist()

@@ -255,6 +255,26 @@ def test_rule_that_is_off_and_health_that_is_off_find_nothing() -> None:
     assert set(found(judged(truth))) == {3, 7}
 
 
+@pytest.mark.parametrize(
+    "off",
+    [HealthRules(enabled=False), HealthRules(freeway=ClassRules(chatter_vehicles=0))],
+    ids=["health", "the rule"],
+)
+def test_what_is_switched_off_believes_its_faulty_sensors_again(off: HealthRules) -> None:
+    truth = Truth(road(), hours=0.2)
+    chatter(truth, 7)
+    health = SensorHealth(truth.registry, HealthRules())
+    changes = []
+    for window, sums in enumerate(truth.windows(), start=1):
+        if window == 10:
+            health.rules = off
+        changes += health.update(sums, window * WINDOW_MS, WINDOW_MS)
+
+    assert [(change.sensor, change.faulty) for change in changes] == [(7, True), (7, False)]
+    assert changes[1].occurred_ms == 10 * WINDOW_MS
+    assert not health.excluded.any()
+
+
 def test_memory_taken_over_goes_on_where_it_was() -> None:
     truth = Truth(road(), hours=2)
     dead(truth, 7)
