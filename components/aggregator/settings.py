@@ -35,7 +35,7 @@ class AggregatorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     max_future_skew_ms : how far ahead of the clock a timestamp is believed
     publishes_per_second : most messages a second, resends included
     daily_budget_megabytes : most megabytes, payload and topic, handed to the bus on a UTC day; 0 sets no limit;
-        25 segments and windows of 10 s need 8 to 9
+        25 segments and windows of 10 s need 9 to 10
     incident_detection : whether pairs of neighbouring freeway segments are judged
     incident_sensitivity : twice as sensitive needs half the evidence: earlier alerts, and more false ones
     incident_profile : file on the gateway with a learned profile to begin with (`python -m simulator learn`), read
