@@ -291,10 +291,11 @@ class IncidentDetector:
             shift = np.where(usual > 0, lately / usual, 1.0)
         # A lane that is already emptier than usual one station before is not blocked in between.
         share = usual * np.minimum(1, shift)[self._previous]
+        total = passed.sum(axis=1, keepdims=True)
+        # A lane that carries all of its station's vehicles, as beside sensors that are left out, tells nothing.
         with np.errstate(invalid="ignore", divide="ignore"):
             others = np.log((1 - rules.blocked_share * share) / (1 - share))
-        total = passed.sum(axis=1, keepdims=True)
-        gain = np.where(share < 1, passed * np.log(rules.blocked_share) + (total - passed) * others, 0.0)
+            gain = np.where(share < 1, passed * np.log(rules.blocked_share) + (total - passed) * others, 0.0)
         slow = memory["speed_kmh"] < rules.free_lane_speed * self._free_flow_kmh
         thin = memory["recent"].sum(axis=1) / rules.recent_memory_ms < (
             rules.min_flow * memory["usual"].sum(axis=1) / rules.usual_memory_ms
