@@ -64,12 +64,15 @@ def _memories(aggregator: Aggregator) -> list[tuple[str, dict[str, Any], str]]:
     """Every array of the detectors: its name in the head, and the dictionary and key that hold it."""
     held: list[tuple[str, dict[str, Any]]] = [
         ("", aggregator.detector.arrays),
-        ("incidents/", aggregator.incidents.arrays),
-        ("profile/", aggregator.incidents.profile.running),
         ("health/", aggregator.health.arrays),
         ("flow/", aggregator.health.flow.arrays),
         ("tally/", aggregator.tally.arrays),
     ]
+    if aggregator.incidents.has_pairs:  # otherwise it never moves, and would be most of the head
+        held += [
+            ("incidents/", aggregator.incidents.arrays),
+            ("profile/", aggregator.incidents.profile.running),
+        ]
     return [(prefix + key, memory, key) for prefix, memory in held for key in memory]
 
 

@@ -45,16 +45,22 @@ def test_the_profile_is_written_only_once_it_has_learned_something_or_was_not_st
 
 
 def test_a_snapshot_that_knows_no_incidents_is_taken_up_and_they_begin_anew() -> None:
-    core = fed(Row(0, T0_MS), Row(0, T0_MS + 10_000))
+    core = Aggregator(registry_of(2, 2, in_a_row=True), CONFIG)
+    core.feed(batch_of([Row(0, T0_MS)]), T0_MS + 20_000, 0)
     stored = dict(snapshot.take(core).changed)
     head, arrays = snapshot._unpack(stored[snapshot.HEAD])
-    old = {name: array for name, array in arrays.items() if "/" not in name}
+    old = {name: array for name, array in arrays.items() if not name.startswith(("incidents/", "profile/"))}
     assert len(old) < len(arrays)
     stored[snapshot.HEAD] = snapshot._pack(head, old)
     del stored[snapshot.PROFILE]
-    restored = snapshot.restore(stored, registry_of(2), CONFIG, 0)
+    restored = snapshot.restore(stored, registry_of(2, 2, in_a_row=True), CONFIG, 0)
     assert restored.next_start_ms == core.next_start_ms
     assert not restored.incidents.profile.is_learned(0)
+
+
+def test_a_gateway_without_pairs_carries_no_memory_of_incidents() -> None:
+    _, arrays = snapshot._unpack(snapshot.take(fed(Row(0, T0_MS))).changed[snapshot.HEAD])
+    assert not [name for name in arrays if name.startswith(("incidents/", "profile/"))]
 
 
 def test_a_refused_reading_alone_changes_its_window() -> None:
