@@ -164,6 +164,7 @@ class CongestionDetector:
         self._by_speed = np.array([s.road_class is RoadClass.FREEWAY for s in registry.segments])
         self._has_unseen_lane = np.array([len(s.sensor_ids) < s.lanes for s in registry.segments])
         self._downstream, self._upstream = registry.downstream, registry.upstream
+        self._has_neighbours = bool((registry.downstream >= 0).any())
         self.arrays: dict[str, npt.NDArray[np.float64] | npt.NDArray[np.int64]] = {
             "vehicles": np.zeros(count),
             "pace_sum": np.zeros(count),
@@ -189,6 +190,7 @@ class CongestionDetector:
             self.arrays[name] = self.arrays[name] * np.exp(-elapsed_ms / memory_ms)
         self.arrays["idle_ms"] = self.arrays["idle_ms"] + elapsed_ms
 
+    @np.errstate(invalid="ignore", divide="ignore")  # what is not known is NaN, and NaN is neither slow nor dense
     def update(self, sums: SegmentSums, end_ms: int, window_ms: int) -> list[CongestionChange]:
         """Take the next window; returns the alerts that start or clear at its end."""
         memory = self.arrays
@@ -246,36 +248,33 @@ class CongestionDetector:
         seen = known & (self.arrays["idle_ms"] < rules.stale_ms)
         was = self.arrays["state"] == _CONGESTED
         bound = np.where(was, rules.leave_speed_ratio, rules.enter_speed_ratio)
-        told_ratio = np.where(self._by_speed & seen, ratio, np.nan)
-        told_occupancy = np.where(self._by_speed & seen, occupancy, np.nan)
-        beside_jam = np.zeros(len(ratio), dtype=bool)
-        queues = []
-        with np.errstate(invalid="ignore"):
-            for neighbour in (self._upstream, self._downstream):
-                beside_jam |= _at(told_ratio, neighbour) < rules.jam_speed_ratio
-                queues.append(
-                    (_at(told_ratio, neighbour) < bound) | (_at(told_occupancy, neighbour) > rules.dense_occupancy)
-                )
-            queue_upstream, queue_downstream = queues
+        congested = occupancy > rules.dense_occupancy
+        if self._has_neighbours:
+            told_ratio = np.where(self._by_speed & seen, ratio, np.nan)
+            told_occupancy = np.where(self._by_speed & seen, occupancy, np.nan)
+            ratio_upstream, ratio_downstream = _at(told_ratio, self._upstream), _at(told_ratio, self._downstream)
+            queue_upstream = (ratio_upstream < bound) | (_at(told_occupancy, self._upstream) > rules.dense_occupancy)
+            queue_downstream = (ratio_downstream < bound) | (
+                _at(told_occupancy, self._downstream) > rules.dense_occupancy
+            )
+            beside_jam = (ratio_upstream < rules.jam_speed_ratio) | (ratio_downstream < rules.jam_speed_ratio)
             at_edge = beside_jam | (queue_upstream & queue_downstream)
-            slow = ratio < bound + at_edge * rules.beside_jam_ratio
-            dense = occupancy > rules.dense_occupancy
-        congested = slow | dense | (self._has_exit() & queue_upstream)
+            bound = bound + at_edge * rules.beside_jam_ratio
+            congested |= self._has_exit() & queue_upstream
+        congested |= ratio < bound
         judged = np.where(congested, np.where(seen, _CONGESTED, _UNKNOWN), _FREE)
         return np.where(known, judged, _UNKNOWN)
 
     def _has_exit(self) -> npt.NDArray[np.bool_]:
         """Segments that lose vehicles to a lane without a sensor, bool [segments]: that lane leads off the road."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            flow = self.arrays["flow_vehicles"] / self.arrays["flow_readings"]
-            loses: npt.NDArray[np.bool_] = flow < self.rules.exit_flow_ratio * _at(flow, self._upstream)
+        flow = self.arrays["flow_vehicles"] / self.arrays["flow_readings"]
+        loses: npt.NDArray[np.bool_] = flow < self.rules.exit_flow_ratio * _at(flow, self._upstream)
         return self._has_unseen_lane & loses
 
     def _state_by_occupancy(self) -> npt.NDArray[np.int64]:
         share = self.occupancy()
         was = self.arrays["state"] == _CONGESTED
-        with np.errstate(invalid="ignore"):
-            congested = np.where(was, share > self.rules.leave_occupancy, share > self.rules.enter_occupancy)
+        congested = np.where(was, share > self.rules.leave_occupancy, share > self.rules.enter_occupancy)
         recent = self.arrays["idle_ms"] < self.rules.forget_ms
         known = ~np.isnan(share) & recent & (self.arrays["watched_ms"] >= self.rules.occupancy_warmup_ms)
         return np.where(known, np.where(congested, _CONGESTED, _FREE), _UNKNOWN)
@@ -313,4 +312,4 @@ class CongestionDetector:
 
 def _at(values: npt.NDArray[np.float64], index: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
     """The values of the neighbours at `index`, NaN where it is -1."""
-    return np.append(values, np.nan)[index]
+    return np.where(index < 0, np.nan, values[index])

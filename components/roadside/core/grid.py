@@ -116,27 +116,27 @@ class WindowGrid:
         )
         return differs
 
-    def readings(self) -> tuple[npt.NDArray[np.int64], ...]:
-        """Sensor, vehicle count, speed and occupancy of all accepted readings in the order of the sensors.
+    def table(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+        """All accepted readings, a column for each sensor: a row for each slot, and more for second readings in a slot.
 
-        Each int64 [readings].
+        Returns
+        -------
+        bool [rows, sensors], which cells hold a reading; int64 [3, rows, sensors], their vehicle count, speed and
+        occupancy. What stands in the other cells means nothing.
         """
-        # As if the cells lay in the order of the sensors; they lie slot by slot.
-        place = np.flatnonzero((self.offset_ms != EMPTY).reshape(self.slots, self.sensor_count).T)
-        sensor = place // self.slots
-        filled = (place - sensor * self.slots) * self.sensor_count + sensor
-        columns = (
-            sensor,
-            self.vehicle_count[filled].astype(np.int64),
-            self.speed_dkmh[filled].astype(np.int64),
-            self.occupancy_permille[filled].astype(np.int64),
-        )
+        shape = (self.slots, self.sensor_count)
+        told = (self.offset_ms != EMPTY).reshape(shape)
+        values = np.array([self.vehicle_count, self.speed_dkmh, self.occupancy_permille], dtype=np.int64)
+        values = values.reshape(3, *shape)
         if not self.side:
-            return columns
-        side = np.array([(sensor, *told) for (sensor, _), told in self.side.items()], dtype=np.int64)
-        joined = [np.concatenate([column, side[:, i]]) for i, column in enumerate(columns)]
-        order = np.argsort(joined[0], kind="stable")
-        return tuple(column[order] for column in joined)
+            return told, values
+        sensor, *columns = np.array(sorted((sensor, *row) for (sensor, _), row in self.side.items()), dtype=np.int64).T
+        rank = np.arange(len(sensor)) - np.searchsorted(sensor, sensor)  # among the second readings of its sensor
+        more = (int(rank.max()) + 1, self.sensor_count)
+        more_told, more_values = np.zeros(more, dtype=bool), np.zeros((3, *more), dtype=np.int64)
+        more_told[rank, sensor] = True
+        more_values[:, rank, sensor] = columns
+        return np.concatenate([told, more_told]), np.concatenate([values, more_values], axis=1)
 
     def has_readings(self) -> bool:
         return bool(self.side) or bool((self.offset_ms != EMPTY).any())

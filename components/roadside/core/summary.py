@@ -78,8 +78,9 @@ def summarise(by_sensor: SensorSums, registry: Registry, excluded: npt.NDArray[n
     fastest[populated] = np.maximum.reduceat(np.where(measured, by_sensor.speed_max, NONE), first)
     slowest[populated] = np.minimum.reduceat(np.where(measured, by_sensor.speed_min, MAX_SPEED_DKMH), first)
     sensor, speed, vehicles = by_sensor.measured
-    bins = np.zeros(segments * BIN_COUNT, dtype=np.int64)
-    np.add.at(bins, registry.sensor_segment[sensor] * BIN_COUNT + BIN_OF_SPEED[speed], vehicles * counted[sensor])
+    bin_of_reading = registry.sensor_segment[sensor] * BIN_COUNT + BIN_OF_SPEED[speed]
+    # bincount adds doubles, which are exact for whole numbers like these.
+    bins = np.bincount(bin_of_reading, vehicles * counted[sensor], segments * BIN_COUNT).astype(np.int64)
     return SegmentSums(
         **dict(zip((*_SUMMED, "readings_accepted", "sensors_reporting"), totals, strict=True)),
         speed_min=np.where(fastest == NONE, NONE, slowest),
