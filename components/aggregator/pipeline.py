@@ -169,7 +169,7 @@ class Pipeline:
         if not self._generations:
             self.intake.refused["no segments configured"] += 1
             return
-        now_ms = self._generations[-1].aggregator.clock.now_ms(wall_ms, steady_ms)
+        now_ms = self._now_ms(wall_ms, steady_ms)
         self._feed(topic, payload, wall_ms, steady_ms)
         self._unjournalled.append(Received(now_ms, topic, payload, steady_ms))
         self._unjournalled_bytes += len(payload)
@@ -237,18 +237,19 @@ class Pipeline:
             self._generations[-1].absorb(generation)
             if self._save_due_ms is None:
                 self._save_due_ms = steady_ms
+        now_ms = self._now_ms(wall_ms, steady_ms)
         with self._waiting_out(steady_ms):
             due = [at_ms for at_ms in (self._save_due_ms, self._journal_due_ms) if at_ms is not None]
             if due and min(due) <= steady_ms:
                 if self._save_due_ms is not None:
-                    self._save(wall_ms)
+                    self._save(now_ms)
                 else:
                     self._journal()
-            self._coarsen_if_pressed(wall_ms, steady_ms)
+            self._coarsen_if_pressed(now_ms, steady_ms)
         # Whatever came of writing: what is committed is sent, and what is acknowledged makes room.
         pump_ms = steady_ms + RETRY_MS
         with self._waiting_out(steady_ms):
-            pump_ms = self._uplink.pump(wall_ms, steady_ms)
+            pump_ms = self._uplink.pump(now_ms, steady_ms)
         wakes = [generation.aggregator.wake_at_steady_ms() for generation in self._generations]
         next_ms = [pump_ms, self._journal_due_ms, self._save_due_ms, self._coarsen_due_ms, *wakes]
         return max(steady_ms, min(at_ms for at_ms in next_ms if at_ms is not None))
@@ -285,6 +286,14 @@ class Pipeline:
             uplink=self._uplink.statistics(wall_ms),
         )
 
+    def _now_ms(self, wall_ms: int, steady_ms: int) -> int:
+        """What time it is, as far as the gateway knows.
+
+        A wall clock that was not set yet since the power came back must not date messages: they would be given up as
+        years old once it is.
+        """
+        return self._generations[-1].aggregator.clock.now_ms(wall_ms, steady_ms) if self._generations else wall_ms
+
     def _teach(self) -> None:
         if self._profile is not None and self._generations:
             newest = self._generations[-1]
@@ -310,11 +319,11 @@ class Pipeline:
         if self._save_due_ms is None:
             self._save_due_ms = 0
 
-    def _save(self, wall_ms: int) -> None:
+    def _save(self, now_ms: int) -> None:
         """One transaction: the results' messages, the state without them, an empty journal."""
         try:
             with self._store.transaction():
-                self._results.queue(wall_ms, windows_go_at_once=self._uplink.takes_live)
+                self._results.queue(now_ms, windows_go_at_once=self._uplink.takes_live)
                 self._checkpoint.save(self._generations)
                 self._store.journal.clear()
         except StoreError:
@@ -327,7 +336,7 @@ class Pipeline:
         self._save_due_ms = None
         self._forget_unjournalled()
 
-    def _coarsen_if_pressed(self, wall_ms: int, steady_ms: int) -> None:
+    def _coarsen_if_pressed(self, now_ms: int, steady_ms: int) -> None:
         """Merge windows of the backlog when it grows too large, or when the day's bytes run short.
 
         Only those that are final by the stored state, since a restart goes back to it, and of which no later edition
@@ -337,7 +346,7 @@ class Pipeline:
         if not is_due or self._results:
             return
         gone: list[int] = []
-        if self._uplink.held_by_budget or self._store.outbox.pressed(wall_ms):
+        if self._uplink.held_by_budget or self._store.outbox.pressed(now_ms):
             gone = self._coarsener.step(self._final_ms)
             self._uplink.forget(gone)
         # When nothing was left to merge, nothing is until a window closes.

@@ -107,6 +107,23 @@ def test_after_a_reboot_with_a_clock_that_is_behind_readings_are_refused_and_cou
     check_windows(cloud.windows(gateway.finish()), told)
 
 
+def test_a_window_that_closes_before_the_clock_is_set_after_a_power_cut_is_not_given_up_as_years_old() -> None:
+    cloud = FakeCloud()
+    gateway = Gateway(settings(), cloud)
+    told = say(gateway, 15)
+    gateway.pass_time(600)
+    cloud.reachable = False
+    gateway.clock_off_ms = -gateway.wall_ms  # 1970: it has no battery
+    gateway.crash(down_ms=30_000, reboots=True)
+    gateway.pass_time(20_000)  # silence closes what was open
+    assert gateway.store.outbox.headers()
+    gateway.clock_off_ms = 0
+    told |= say(gateway, 25)
+    cloud.reachable = True
+    check_windows(cloud.windows(gateway.finish()), told)
+    assert gateway.pipeline.statistics(gateway.clock_ms).uplink.given_up == 0
+
+
 @pytest.mark.parametrize("ahead_ms", [4900, 5000])
 def test_a_sensor_that_is_ahead_within_the_skew_closes_no_window_before_its_end(ahead_ms: int) -> None:
     cloud = FakeCloud()
