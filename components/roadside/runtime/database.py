@@ -2,16 +2,26 @@
 
 The write-ahead log is synced on every commit (`synchronous=FULL`), and the file is locked for this process alone, so
 that two instances can never send for the same gateway. A connection belongs to the thread that opened it.
+
+On a full disk not even deleting works, since that is logged as well, and the log cannot be brought in where the
+database would have to grow. So a file beside the database, the reserve, keeps some room. When the disk is full it goes,
+the log is brought in and cut to nothing, and what is left is shared: half for writing, half kept. When that half is too
+small, what adds is refused until enough was removed; removing still works.
 """
 
+import os
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
 CHECKSUM_BYTES: Final = 4
+LOG_PAGES: Final = 250  # a megabyte of log is brought into the database
+RESERVE_BYTES: Final = 512 * 1024
+LEAST_RESERVE_BYTES: Final = 64 * 1024
+RESERVE_AFTER_COMMITS: Final = 100  # not at once: a database that is opened for a moment needs none
 _LOCK_WAIT_MS: Final = 1000
 
 Fault = Literal["full", "locked", "corrupt", "failed"]
@@ -57,6 +67,9 @@ class Database:
     """
 
     def __init__(self, path: Path | None) -> None:
+        self._reserve = None if path is None else path.with_name(f"{path.name}-reserve")
+        self._commits = 0
+        self._disk_is_short = False
         with _translated("opening the database"):
             self._connection = sqlite3.connect(path or ":memory:", isolation_level=None)
         # Damaged text is for the checksums to notice, row by row, and not for SQLite.
@@ -67,6 +80,7 @@ class Database:
             self.query("PRAGMA temp_store = MEMORY")
             self.query("PRAGMA journal_mode = WAL")
             self.query("PRAGMA synchronous = FULL")
+            self.query(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         except StoreError:
             self._connection.close()
             raise
@@ -76,21 +90,77 @@ class Database:
         return self._connection.in_transaction
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All that is written inside is committed at the end, or none of it when anything raises."""
+    def transaction(self, *, removes: bool = False) -> Iterator[None]:
+        """All that is written inside is committed at the end, or none of it when anything raises.
+
+        Parameters
+        ----------
+        removes : whether it makes room rather than needs it, and so may use the last that there is
+        """
         if self.in_transaction:
             raise RuntimeError("transactions do not nest; end the outer one first")
+        if self._disk_is_short and not removes and not self._has_free_pages() and not self._keep_reserve():
+            raise StoreError("full", "beginning a transaction", "the last room on the disk is for removing")
         with _translated("beginning a transaction"):
             self._connection.execute("BEGIN IMMEDIATE")
+        is_full = False
         try:
             yield
             with _translated("committing"):
                 self._connection.execute("COMMIT")
+        except StoreError as error:
+            is_full = error.fault == "full"
+            raise
         finally:
             # Still open only if something failed; SQLite ends it itself after some errors.
             if self.in_transaction:
                 with _translated("rolling back"):
                     self._connection.execute("ROLLBACK")
+            if is_full:
+                self._make_room()
+        self._commits += 1
+        if self._disk_is_short:
+            self._bring_log_in()
+        elif self._commits % RESERVE_AFTER_COMMITS == 0:
+            self._keep_reserve()
+
+    def _has_free_pages(self) -> bool:
+        """Whether so much was removed that the database need not grow for a while."""
+        [[pages]], [[page_bytes]] = self.query("PRAGMA freelist_count"), self.query("PRAGMA page_size")
+        return bool(pages * page_bytes >= RESERVE_BYTES)
+
+    def _keep_reserve(self) -> bool:
+        """Keep half of what is free, up to RESERVE_BYTES; whether that is enough."""
+        if self._reserve is None:
+            return True
+        try:
+            if self._reserve.exists():
+                return True
+            disk = os.statvfs(self._reserve.parent)
+            size = min(RESERVE_BYTES, disk.f_bavail * disk.f_frsize // 2)
+            if size < LEAST_RESERVE_BYTES:
+                return False
+            with self._reserve.open("wb") as file:
+                file.write(bytes(size))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            self._reserve.unlink(missing_ok=True)
+            return False
+        self._disk_is_short = size < RESERVE_BYTES
+        return True
+
+    def _make_room(self) -> None:
+        """For the next attempt."""
+        if self._reserve is not None:
+            self._disk_is_short = True
+            self._reserve.unlink(missing_ok=True)
+            self._bring_log_in()
+
+    def _bring_log_in(self) -> None:
+        """While the disk is short after every commit, so that no more than one ever waits to be brought in."""
+        with suppress(StoreError):  # the next transaction tells
+            self.query("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def write(self, statement: str, parameters: Sequence[Any] = ()) -> int:
         """Rows changed by `statement`, which must be inside a transaction."""

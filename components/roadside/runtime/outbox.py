@@ -210,7 +210,7 @@ class Outbox:
 
     def offer(self, sequences: Iterable[int]) -> None:
         """Note for good that these may be handed to the bus from now on."""
-        with self._database.transaction():
+        with self._database.transaction(removes=True):
             for sequence in sequences:
                 self._database.write("UPDATE outbox SET offered = 1 WHERE sequence = ?", (sequence,))
                 rows = self._database.query("SELECT start_ms FROM outbox WHERE sequence = ?", (sequence,))
@@ -267,13 +267,13 @@ class Outbox:
 
     def note_spent(self, day: int, size_bytes: int) -> None:
         """Keep the day's bytes."""
-        with self._database.transaction():
+        with self._database.transaction(removes=True):
             self._counters.set("spent_day", day)
             self._counters.set("spent_bytes", size_bytes)
 
     def settle(self, stored: Collection[int], refused: Sequence[tuple[int, str]], now_ms: int) -> None:
         """Forget what the cloud has, and set aside what it (or the bus) will never take, with the reason."""
-        with self._database.transaction():
+        with self._database.transaction(removes=True):
             for sequence in stored:
                 self._counters.count("acknowledged", self._remove(sequence))
             for sequence, reason in refused:
