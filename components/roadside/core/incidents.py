@@ -84,7 +84,7 @@ class IncidentRules:
     contrast_memory_ms: int = 3_600_000
     clear_contrast: float = 0.05
     clear_lane: float = 2.0
-    clear_ms: int = 30_000
+    clear_ms: int = 120_000
     settle_ms: int = 3_600_000
     warmup_ms: int = 600_000
     forget_ms: int = 300_000
