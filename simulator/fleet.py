@@ -107,18 +107,19 @@ class Fleet:
         """Let the gateways go on without new readings."""
         self._serve_until(time.time() + seconds)
 
-    def under_way(self, starts_ms: Collection[int]) -> int:
-        """Messages with readings that wait for a process, and of these windows and of events those not acknowledged.
+    def under_way(self, starts_ms: Collection[int], summary_ends_ms: Collection[int]) -> int:
+        """Messages with readings that wait for a process, and what was not acknowledged yet.
+
+        That is of windows by their start, of summaries of sensors by the end of their interval, and of events.
 
         Gateways that have nothing of these left are served no more: silence would close windows for ever, and on a slow
         machine they would stand in the way of those that are waited for.
         """
-        due, until_ms = set(starts_ms), max(starts_ms)
-        self.left = {
-            gateway.plan.gateway_id: len(due - gateway.link.acknowledged_starts_ms)
-            + gateway.link.unacknowledged(until_ms)
-            for gateway in self.gateways
-        }
+        starts, ends, until_ms = set(starts_ms), set(summary_ends_ms), max(starts_ms)
+        for gateway in self.gateways:
+            link = gateway.link
+            lacking = len(starts - link.acknowledged_starts_ms) + len(ends - link.acknowledged_ends_ms)
+            self.left[gateway.plan.gateway_id] = lacking + link.unacknowledged(until_ms)
         self._served = [local for local in self.local if self.left[local.plan.gateway_id]]
         return sum(self.left.values()) + sum(real.waiting for real in self.real)
 

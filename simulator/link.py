@@ -4,13 +4,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Final, Protocol
 
 from roadside.contract import messages_pb2, topics
 from roadside.contract.codec import decode_ack
 from roadside.contract.events import decode_event
 from roadside.runtime.ports import BusRefusedError, BusUnavailableError
 from simulator.mqtt import DeviceConnection, DeviceConnectionError, PublishRefused
+
+ALWAYS_MS: Final = 0  # of an event, which is waited for whenever it was
 
 
 class Meter:
@@ -53,6 +55,7 @@ class MeteredLink:
     Attributes
     ----------
     acknowledged_starts_ms : starts of the windows of which an edition was acknowledged
+    acknowledged_ends_ms : ends of the intervals of which a summary of sensors was acknowledged
     """
 
     def __init__(self, connection: DeviceConnection, gateway: str, meter: Meter) -> None:
@@ -64,9 +67,10 @@ class MeteredLink:
         self._meter = meter
         self._ends_s: dict[tuple[int, int], float] = {}  # (epoch, sequence) -> end of the window, first edition only
         self._lock = threading.Lock()
-        self._sent: dict[tuple[int, int], int | None] = {}  # likewise, but every message -> start of its window
+        self._sent: dict[tuple[int, int], tuple[str, int]] = {}  # likewise, but every message -> topic, instant of it
         self._settled_messages: set[tuple[int, int]] = set()
         self.acknowledged_starts_ms: set[int] = set()
+        self.acknowledged_ends_ms: set[int] = set()
 
     def unacknowledged(self, until_ms: int) -> int:
         """Messages that were published and of which the cloud has said nothing yet.
@@ -74,7 +78,7 @@ class MeteredLink:
         Not those of windows that start after `until_ms`: silence goes on closing windows for ever.
         """
         with self._lock:
-            return sum(start_ms is None or start_ms <= until_ms for start_ms in self._sent.values())
+            return sum(at_ms <= until_ms for _, at_ms in self._sent.values())
 
     @property
     def connected(self) -> bool:
@@ -84,16 +88,17 @@ class MeteredLink:
         self._meter.published(topic, payload)
         if topic == self._windows_topic:
             window = messages_pb2.WindowSummary.FromString(payload)
-            self._note((window.epoch_ms, window.sequence), window.window_start_ms)
+            self._note((window.epoch_ms, window.sequence), topic, window.window_start_ms)
             if window.revision == 0:
                 end_s = (window.window_start_ms + window.window_ms) / 1000
                 self._ends_s.setdefault((window.epoch_ms, window.sequence), end_s)
         elif topic == self._sensors_topic:
             summary = messages_pb2.SensorSummary.FromString(payload)
-            self._note((summary.epoch_ms, summary.sequence), summary.interval_start_ms)
+            end_ms = summary.interval_start_ms + summary.interval_ms
+            self._note((summary.epoch_ms, summary.sequence), topic, end_ms)
         elif topic == self._events_topic:
             event = decode_event(payload)
-            self._note((event.epoch_ms, event.sequence), None)
+            self._note((event.epoch_ms, event.sequence), topic, ALWAYS_MS)
         future = self._connection.publish(topic, payload, qos)
         future.add_done_callback(self._settled)
         return future
@@ -118,18 +123,20 @@ class MeteredLink:
     def close(self) -> None:
         self._connection.close()
 
-    def _note(self, message: tuple[int, int], start_ms: int | None) -> None:
+    def _note(self, message: tuple[int, int], topic: str, at_ms: int) -> None:
         """A repetition of what was acknowledged, under way when the acknowledgement came, is nothing to wait for."""
         with self._lock:
             if message not in self._settled_messages:
-                self._sent[message] = start_ms
+                self._sent[message] = topic, at_ms
 
     def _settle(self, message: tuple[int, int]) -> None:
         with self._lock:
             self._settled_messages.add(message)
-            start_ms = self._sent.pop(message, None)
-            if start_ms is not None:
-                self.acknowledged_starts_ms.add(start_ms)
+            topic, at_ms = self._sent.pop(message, ("", 0))
+            if topic == self._windows_topic:
+                self.acknowledged_starts_ms.add(at_ms)
+            elif topic == self._sensors_topic:
+                self.acknowledged_ends_ms.add(at_ms)
 
     def _settled(self, future: Future[None]) -> None:
         if isinstance(future.exception(), PublishRefused):

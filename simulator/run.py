@@ -35,7 +35,7 @@ from simulator.network import Network
 from simulator.options import Break, RunOptions
 from simulator.oracle import AlertTruth, Oracle, SegmentFacts
 from simulator.report import Report, latency_summary, ratio
-from simulator.sensor_verification import SensorVerdict, stored_sensors, verify_sensors
+from simulator.sensor_verification import SensorVerdict, due_ends_ms, stored_sensors, verify_sensors
 from simulator.verification import Verdict, stored_windows, verify
 
 READING_INTERVAL_MS: Final = 1000
@@ -212,7 +212,10 @@ def _settle(
     # Lost readings may have changed the alerts of a process that was interrupted: nobody waits for those.
     interrupted = {segment.number for real in fleet.real if real.was_interrupted for segment in real.plan.segments}
     expected = sum(alert.segment_number not in interrupted for alert in alerts_due)
-    return back and _wait_for(fleet, lambda: fleet.under_way(window_starts_ms) + max(0, expected - reader.count))
+    ends_ms = due_ends_ms(window_starts_ms, 1000 * options.sensor_summary_s)
+    return back and _wait_for(
+        fleet, lambda: fleet.under_way(window_starts_ms, ends_ms) + max(0, expected - reader.count)
+    )
 
 
 def _wait_for(fleet: Fleet, left: Callable[[], int]) -> bool:

@@ -37,6 +37,11 @@ def stored_sensors(table: Any) -> list[SensorSummary]:
     return [decode_sensors(bytes(item["b"])) for item in scan(table)]
 
 
+def due_ends_ms(starts_ms: Collection[int], interval_ms: int) -> range:
+    """Ends of the intervals of which a summary is due, given the starts of the windows with readings."""
+    return range(min(starts_ms) // interval_ms * interval_ms + interval_ms, max(starts_ms) + 1, interval_ms)
+
+
 def verify_sensors(
     city: City,
     oracle: Oracle,
@@ -64,7 +69,7 @@ def verify_sensors(
         spans[summary.gateway, summary.interval_start_ms, summary.interval_start_ms + summary.interval_ms].append(
             summary
         )
-    ends_ms = range(min(starts_ms) // interval_ms * interval_ms + interval_ms, max(starts_ms) + 1, interval_ms)
+    ends_ms = due_ends_ms(starts_ms, interval_ms)
     truths: dict[tuple[int, int], tuple[SensorTruth, SensorTruth]] = {}
     for gateway in city.gateways:
         own = {(start, end): parts for (name, start, end), parts in spans.items() if name == gateway.gateway_id}

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from roadside.contract import topics
 from roadside.contract.codec import encode_ack, encode_window
+from roadside.contract.sensors import SensorSummary, encode_sensors
 from roadside.contract.summary import Ack, SegmentSummary, WindowSummary
 from simulator.link import Meter, MeteredLink
 from simulator.mqtt import DeviceConnection
@@ -67,6 +68,16 @@ def test_a_repetition_of_what_was_acknowledged_is_not_waited_for() -> None:
     connection.acknowledge(1)
     link.publish(WINDOWS, window(1))
     assert link.unacknowledged(START_MS) == 0
+
+
+def test_summaries_of_sensors_are_waited_for_by_the_end_of_their_interval_and_are_no_windows() -> None:
+    link, connection = opened()
+    link.publish(topics.uplink("sensors", GATEWAY), encode_sensors(SensorSummary(GATEWAY, 1, 5, START_MS, 20_000, ())))
+    assert link.unacknowledged(START_MS + 10_000) == 0
+    assert link.unacknowledged(START_MS + 20_000) == 1
+    connection.acknowledge(5)
+    assert link.unacknowledged(START_MS + 20_000) == 0
+    assert (link.acknowledged_starts_ms, link.acknowledged_ends_ms) == (set(), {START_MS + 20_000})
 
 
 def test_windows_that_silence_closes_after_the_last_reading_are_not_waited_for() -> None:
