@@ -16,9 +16,10 @@ from roadside.core.registry import Registry
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
-LANE_LIMIT = 0.72  # share of a neighbour's flow in the same lane; half of the traffic missed is about 0.5
-STATION_LIMIT = 0.94  # and of its total; half of one lane of three missed is 0.83
-END_LANE_LIMIT, END_STATION_LIMIT = 0.65, 0.92  # with one side only
+# Share of a neighbour's flow in the same lane, and of its total: half of one lane of three missed is 0.5 and 0.83.
+LIMITS = (0.68, 0.95)
+END_LIMITS = (0.62, 0.93)  # with one side only
+PARTIAL_LIMITS = (0.60, 0.85)  # where another lane of the station is not believed: vehicles change lanes
 WARM_SHARE = 0.6  # of the memory must be filled
 MIN_VEHICLES = 100.0  # in a lane, in memory, for a comparison
 HOPS = 2
@@ -34,6 +35,7 @@ class NeighbourFlow:
         self._segment = registry.sensor_segment
         self._lane = np.arange(registry.sensor_count) - first[registry.sensor_segment]
         self._shape = (segments, int(lanes.max(initial=1)))
+        self._is_lane = np.arange(self._shape[1]) < lanes[:, np.newaxis]
         self._next = [_hops(registry.upstream), _hops(registry.downstream)]
         for side in self._next:
             for hop, neighbour in enumerate(side):
@@ -74,8 +76,8 @@ class NeighbourFlow:
         sides = []
         ends = []
         for side in self._next:
-            normal = [_ratio(flow, good, neighbour, LANE_LIMIT, STATION_LIMIT) for neighbour in side]
-            strict = [_ratio(flow, good, neighbour, END_LANE_LIMIT, END_STATION_LIMIT) for neighbour in side]
+            normal = [_ratio(flow, good, neighbour, LIMITS, self._is_lane) for neighbour in side]
+            strict = [_ratio(flow, good, neighbour, END_LIMITS, self._is_lane) for neighbour in side]
             sides.append(np.fmin(*normal))
             ends.append(np.maximum(*strict))  # NaN unless both can be compared
         both = np.maximum(*sides)
@@ -99,7 +101,7 @@ def _hops(neighbour: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
 
 
 def _ratio(
-    flow: FloatArray, good: FloatArray, neighbour: npt.NDArray[np.intp], lane_limit: float, station_limit: float
+    flow: FloatArray, good: FloatArray, neighbour: npt.NDArray[np.intp], limits: tuple[float, float], is_lane: BoolArray
 ) -> FloatArray:
     """The larger of the lane's and the station's share of the neighbour's flow, each over its limit; NaN if unknown.
 
@@ -111,6 +113,13 @@ def _ratio(
     here_total = np.where(common, good, 0).sum(axis=1, keepdims=True) + np.where(common, 0, flow)
     there_total = np.where(common, there, 0).sum(axis=1, keepdims=True) + np.where(common, 0, there)
     with np.errstate(invalid="ignore", divide="ignore"):
-        worst = np.maximum(flow / there / lane_limit, here_total / there_total / station_limit)
-    alone = (common.sum(axis=1, keepdims=True) - common) == 0
-    return np.where(alone & (flow.shape[1] > 1), np.nan, worst)
+        shares = flow / there, here_total / there_total
+        worst, partial = (
+            np.maximum(shares[0] / lane, shares[1] / all_lanes) for lane, all_lanes in (limits, PARTIAL_LIMITS)
+        )
+    lanes = is_lane.sum(axis=1, keepdims=True)
+    beside = common.sum(axis=1, keepdims=True) - common
+    worst = np.where(beside == lanes - 1, worst, partial)
+    # Against a station that does not count everything itself nothing can be said.
+    unknown = (np.isnan(there) & is_lane).any(axis=1, keepdims=True) | ((beside == 0) & (lanes > 1))
+    return np.where(unknown, np.nan, worst)

@@ -217,6 +217,20 @@ def test_two_that_miss_vehicles_side_by_side_and_one_behind_the_other_are_all_fo
         assert found(judged(truth)) == dict.fromkeys(sensors, SensorFault.UNDERCOUNT)
 
 
+def test_lane_blocked_beside_stations_with_dead_lanes_is_no_undercount() -> None:
+    """Vehicles of the blocked lane pass in the others, of which the neighbours do not count all."""
+    truth = Truth(road(7), hours=4)
+    for sensor in (5, 8, 14, 17):  # the fast lane, at the two stations on either side of the third
+        dead(truth, sensor)
+    blocked = slice(2 * HOUR, 3 * HOUR)
+    for column in (truth.vehicles, truth.occupied_ms):
+        moved = column[blocked, 10] * 2 // 3
+        column[blocked, 11] += moved
+        column[blocked, 10] -= moved
+
+    assert found(judged(truth)) == dict.fromkeys((5, 8, 14, 17), SensorFault.DEAD)
+
+
 def test_ramp_that_takes_vehicles_away_makes_no_undercount() -> None:
     truth = Truth(road(6), hours=3)
     for sensor in range(9, 18, LANES):  # from the fourth station on, the slow lane carries half
