@@ -119,7 +119,10 @@ class Fleet:
         for gateway in self.gateways:
             link = gateway.link
             lacking = len(starts - link.acknowledged_starts_ms) + len(ends - link.acknowledged_ends_ms)
-            self.left[gateway.plan.gateway_id] = lacking + link.unacknowledged(until_ms)
+            left = lacking + link.unacknowledged(until_ms)
+            if not left and gateway in self._served:  # what still waits to be published, such as a correction
+                left = gateway.statistics().uplink.backlog_messages
+            self.left[gateway.plan.gateway_id] = left
         self._served = [local for local in self.local if self.left[local.plan.gateway_id]]
         return sum(self.left.values()) + sum(real.waiting for real in self.real)
 

@@ -213,9 +213,14 @@ def _settle(
     interrupted = {segment.number for real in fleet.real if real.was_interrupted for segment in real.plan.segments}
     expected = sum(alert.segment_number not in interrupted for alert in alerts_due)
     ends_ms = due_ends_ms(window_starts_ms, 1000 * options.sensor_summary_s)
-    return back and _wait_for(
-        fleet, lambda: fleet.under_way(window_starts_ms, ends_ms) + max(0, expected - reader.count)
-    )
+
+    def left() -> int:
+        return fleet.under_way(window_starts_ms, ends_ms) + max(0, expected - reader.count)
+
+    while back and left():
+        back = _wait_for(fleet, left)
+        fleet.serve(ANSWER_S)  # a process may have waited for an acknowledgement before it sends a correction
+    return back
 
 
 def _wait_for(fleet: Fleet, left: Callable[[], int]) -> bool:
