@@ -40,7 +40,7 @@ PEER_RATIOS = {
     "DuckDB, 1 thread": "ratio_vs_duckdb",
     "Polars, 1 thread": "ratio_vs_polars",
 }
-JSON_OVER_IPC = 50  # readings a message: nucleus lite takes no more than 10,000 bytes
+JSON_OVER_IPC = 45  # readings a message: nucleus lite takes no more than 7,299 bytes
 
 
 def main() -> int:

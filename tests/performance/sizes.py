@@ -75,7 +75,7 @@ def day_of_messages(progress: Callable[[str], None], windows: int = DAY_WINDOWS)
                 backfill=True,
             )
             payload = encode_window(summary)
-            record = WindowRecord(Envelope(GATEWAY, summary.window_end_ms, payload), summary, ())
+            record = WindowRecord(Envelope(GATEWAY, summary.window_end_ms, payload, "windows"), summary, ())
             sizes.append((len(payload), item_bytes(window_item(record, retention_days=90))))
             if len(some) < KEPT_WINDOWS and demand > 0.7:
                 some.append(summary)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.performance import race, workload
+from tests.performance import race, sizes, workload
 from tests.performance.engines import WINDOW_MS, Rows
 
 OURS = [race.ours(variant, variant) for variant in ("json-2500", "frames-250")]
@@ -76,3 +76,11 @@ def test_a_difference_is_noticed(place: int, value: float | None) -> None:
 def test_a_missing_group_is_noticed() -> None:
     row: list[float | None] = [1, 0, 0, 0, None, None, 5, None, None]
     assert race.compare({"a": row, "b": row}, {"a": row}) is not None
+
+
+def test_messages_of_a_day_are_weighed_as_they_are_stored() -> None:
+    told: list[str] = []
+    day = sizes.day_of_messages(told.append, windows=5)
+    assert day.windows == 4  # the last is not closed yet
+    assert 100 < day.largest_message_bytes < day.mean_item_bytes <= day.largest_item_bytes
+    assert told
