@@ -10,11 +10,12 @@ from aggregator.settings import AggregatorSettings
 from roadside.contract.commands import ReportNowCommand
 from roadside.contract.status import State
 from roadside.core.errors import ConfigurationError
+from roadside.runtime.configuration import apply_configuration
 from roadside.runtime.database import StoreError
 from roadside.runtime.hearing import Hearing, Subscriptions
-from roadside.runtime.ports import BusClosedError, BusError, Clock, Configuration, Updates
+from roadside.runtime.ports import BusClosedError, Clock, Configuration, Updates
 from roadside.runtime.service import Delivery
-from roadside.runtime.settings import SettingsError, load_settings
+from roadside.runtime.settings import SettingsError, SettingsFault
 from roadside.runtime.status import StatusTeller
 from roadside.runtime.updates import UpdateGate
 
@@ -92,7 +93,11 @@ class AggregatorWorker:
         if lost_because is not None:  # only now: what came with it is not to be lost
             raise BusClosedError(lost_because)
         if steady_ms >= self._reread_due_ms:
-            self._reread_due_ms = steady_ms + (REREAD_MS if self._read_configuration() else READ_RETRY_MS)
+            self._reread_due_ms = steady_ms + (
+                REREAD_MS
+                if apply_configuration(self._configuration, AggregatorSettings, self._apply)
+                else READ_RETRY_MS
+            )
         wake_ms = self._pipeline.tick(wall_ms, steady_ms)
         for deployment_id in updates:  # only now: what came with the question is to be safe as well
             self._updates.answer(deployment_id)
@@ -130,27 +135,17 @@ class AggregatorWorker:
             self._report_due_ms = steady_ms
             self._status.tell("running" if self._pipeline.configured else "idle", self._statistics())
 
-    def _read_configuration(self) -> bool:
-        """Apply the configuration as a whole; one that is at fault changes nothing. Returns whether it was read."""
+    def _apply(self, settings: AggregatorSettings) -> None:
+        profile = self._profile(settings.incident_profile)
         try:
-            settings = load_settings(AggregatorSettings, self._configuration.read())
-            profile = self._profile(settings.incident_profile)
             self._pipeline.apply(settings)
-            if profile is not None:
-                self._pipeline.teach(profile)
-                self._profile_path = settings.incident_profile
-        except SettingsError as error:
-            faults = [str(fault) for fault in error.faults]
-            _log.error("the configuration is at fault and was not applied", extra={"faults": faults})
         except ConfigurationError as error:
-            _log.error("the configuration is at fault and was not applied", extra={"faults": [str(error)]})
-        except BusError as error:
-            _log.warning("could not read the configuration", extra={"reason": repr(error)})
-            return False
-        else:
-            logging.getLogger().setLevel(settings.log_level)
-            _log.info("configuration applied", extra={"segments": len(settings.segments)})
-        return True
+            raise SettingsError((SettingsFault(error.field, repr(error.value), error.reason),)) from error
+        if profile is not None:
+            self._pipeline.teach(profile)
+            self._profile_path = settings.incident_profile
+        logging.getLogger().setLevel(settings.log_level)
+        _log.info("configuration applied", extra={"segments": len(settings.segments)})
 
     def _profile(self, path: str) -> LearnedProfile | None:
         """The profile file of the configuration, once; a file at fault makes the configuration one at fault."""

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Protocol
 
 from monitor.notebook import Notebook
@@ -12,10 +13,10 @@ from roadside.contract import topics
 from roadside.contract.errors import DecodeError
 from roadside.contract.heartbeat import ComponentHealth, Reason, SystemState
 from roadside.contract.status import INTERVAL_MS, decode_status
+from roadside.runtime.configuration import apply_configuration
 from roadside.runtime.hearing import Hearing
 from roadside.runtime.ports import BusClosedError, BusError, Clock, Side
 from roadside.runtime.service import Delivery
-from roadside.runtime.settings import SettingsError, load_settings
 from roadside.runtime.status import StatusTeller
 
 COMPONENT: Final = "city.roadside.Monitor"
@@ -186,25 +187,18 @@ class MonitorWorker:
             _log.warning("a heartbeat could not be sent", extra={"reason": str(error)})
 
     def _read_configuration(self, now_ms: int) -> bool:
-        """Apply the configuration as a whole; one that is at fault changes nothing. Returns whether it was read."""
-        try:
-            settings = load_settings(MonitorSettings, self._surroundings.read())
-        except SettingsError as error:
-            faults = [str(fault) for fault in error.faults]
-            _log.error("the configuration is at fault and was not applied", extra={"faults": faults})
-        except BusClosedError:
-            raise
-        except BusError as error:
-            _log.warning("could not read the configuration", extra={"reason": repr(error)})
+        """Apply the configuration, and note down everybody's; returns whether it was read."""
+        if not apply_configuration(self._surroundings, MonitorSettings, partial(self._apply, now_ms)):
             return False
-        else:
-            logging.getLogger().setLevel(settings.log_level)
-            self._settings = settings
-            self._watchdog.configure(settings.silent_after_ms, settings.expected, now_ms)
-            self._heartbeat_due_ms = min(self._heartbeat_due_ms, now_ms + settings.heartbeat_seconds * 1000)
-            _log.info("configuration applied", extra={"expected": list(settings.expected)})
         self._note_configurations()
         return True
+
+    def _apply(self, now_ms: int, settings: MonitorSettings) -> None:
+        logging.getLogger().setLevel(settings.log_level)
+        self._settings = settings
+        self._watchdog.configure(settings.silent_after_ms, settings.expected, now_ms)
+        self._heartbeat_due_ms = min(self._heartbeat_due_ms, now_ms + settings.heartbeat_seconds * 1000)
+        _log.info("configuration applied", extra={"expected": list(settings.expected)})
 
     def _note_configurations(self) -> None:
         configurations: dict[str, dict[str, Any]] = {}

@@ -7,9 +7,9 @@ from typing import Final
 from roadside.contract import topics
 from roadside.contract.codec import encode_frame
 from roadside.contract.status import State
+from roadside.runtime.configuration import apply_configuration
 from roadside.runtime.ports import BusClosedError, BusError, Clock, Configuration
 from roadside.runtime.service import Delivery
-from roadside.runtime.settings import SettingsError, load_settings
 from roadside.runtime.status import LocalPublisher, StatusTeller
 from roadside.traffic import TrafficError
 from sensor_emulator.emulation import SOURCE, Emulation, frames
@@ -59,7 +59,9 @@ class EmulatorWorker:
                 raise BusClosedError(delivery.topic)
             self._reread_due_ms = now_ms
         if now_ms >= self._reread_due_ms:
-            self._reread_due_ms = now_ms + (REREAD_MS if self._read_configuration() else READ_RETRY_MS)
+            self._reread_due_ms = now_ms + (
+                REREAD_MS if apply_configuration(self._configuration, EmulatorSettings, self._apply) else READ_RETRY_MS
+            )
         self._emulate()
         self._report(now_ms)
         state: State = "idle" if self._emulation is None else "running"
@@ -101,24 +103,9 @@ class EmulatorWorker:
             self._lost += readings
             _log.warning("the nucleus does not take a frame", extra={"reason": str(error)})
 
-    def _read_configuration(self) -> bool:
-        """Apply the configuration as a whole; one that is at fault changes nothing. Returns whether it was read."""
-        try:
-            settings = load_settings(EmulatorSettings, self._configuration.read())
-        except SettingsError as error:
-            faults = [str(fault) for fault in error.faults]
-            _log.error("the configuration is at fault and was not applied", extra={"faults": faults})
-        except BusClosedError:
-            raise
-        except BusError as error:
-            _log.warning("could not read the configuration", extra={"reason": repr(error)})
-            return False
-        else:
-            if settings != self._settings:
-                self._apply(settings)
-        return True
-
     def _apply(self, settings: EmulatorSettings) -> None:
+        if settings == self._settings:
+            return
         wall_ms = self._clock.wall_ms()
         emulation, end_ms = None, 0
         try:

@@ -6,9 +6,9 @@ from typing import Final
 from roadside.contract import topics
 from roadside.contract.codec import encode_frame
 from roadside.contract.status import State
+from roadside.runtime.configuration import apply_configuration
 from roadside.runtime.ports import (
     BusClosedError,
-    BusError,
     BusRefusedError,
     BusUnavailableError,
     Clock,
@@ -16,7 +16,6 @@ from roadside.runtime.ports import (
     Updates,
 )
 from roadside.runtime.service import Delivery
-from roadside.runtime.settings import SettingsError, load_settings
 from roadside.runtime.status import LocalPublisher, StatusTeller
 from roadside.runtime.updates import UpdateGate
 from sensor_ingest.adapters.host import AdapterHost
@@ -89,7 +88,9 @@ class IngestWorker:
             else:
                 self._reread_due_ms = now_ms
         if now_ms >= self._reread_due_ms:
-            self._reread_due_ms = now_ms + (REREAD_MS if self._read_configuration() else READ_RETRY_MS)
+            self._reread_due_ms = now_ms + (
+                REREAD_MS if apply_configuration(self._configuration, IngestSettings, self._apply) else READ_RETRY_MS
+            )
         if now_ms >= self._hold_until_ms and (now_ms >= self._beat_due_ms or self._intake.has_full_frame()):
             if not self._hand_on():
                 self._hold_until_ms = self._clock.steady_ms() + PUBLISH_RETRY_MS
@@ -142,22 +143,6 @@ class IngestWorker:
         except BusClosedError:
             self._connected = False
             raise
-
-    def _read_configuration(self) -> bool:
-        """Apply the configuration as a whole; one that is at fault changes nothing. Returns whether it was read."""
-        try:
-            settings = load_settings(IngestSettings, self._configuration.read())
-        except SettingsError as error:
-            faults = [str(fault) for fault in error.faults]
-            _log.error("the configuration is at fault and was not applied", extra={"faults": faults})
-        except BusClosedError:
-            raise
-        except BusError as error:
-            _log.warning("could not read the configuration", extra={"reason": repr(error)})
-            return False
-        else:
-            self._apply(settings)
-        return True
 
     def _apply(self, settings: IngestSettings) -> None:
         logging.getLogger().setLevel(settings.log_level)
