@@ -277,7 +277,8 @@ class Gateway:
         self.tick()
         last = max((header.sequence for header in self.store.outbox.headers()), default=0)
         last = max(last, *(sequence for _, sequence in self.cloud.messages), 0, 0)
-        for _ in range(200):
+        # Bad weather makes resends rare, up to one an hour, so the bound is eleven hours.
+        for _ in range(2000):
             if all(header.sequence > last for header in self.store.outbox.headers()):
                 return last
             self.pass_time(20_000)
@@ -288,7 +289,7 @@ class Gateway:
         self.pipeline.drain(self.clock_ms)
         self.tick()
         end_ms = max((window.key.start_ms for window in self.store.outbox.windows(0, MAX_INTEGER)), default=0) + 1
-        for _ in range(400):
+        for _ in range(2000):
             # Dead letters that were revived no longer tell which window they are of.
             unplaced = "SELECT 1 FROM outbox WHERE kind = 'windows' AND start_ms IS NULL LIMIT 1"
             if not self.store.outbox.windows(0, end_ms) and not self.store._database.query(unplaced):
