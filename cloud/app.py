@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,9 +17,25 @@ from cloud.layer import LayerMissingError
 if TYPE_CHECKING:
     from aws_cdk import App
 
+    from cloud.bi_stack import InsightsStack
+    from cloud.fleet_stack import FleetStack
+    from cloud.operations_stack import OperationsStack
     from cloud.tap_stack import TrafficAnalyticsPlatformStack
 
-STACK_ID: Final = "TrafficAnalyticsPlatform"
+PLATFORM: Final = "TrafficAnalyticsPlatform"
+OPERATIONS: Final = "TrafficAnalyticsOperations"
+INSIGHTS: Final = "TrafficAnalyticsInsights"
+FLEET: Final = "TrafficAnalyticsFleet"
+
+
+@dataclass(frozen=True, slots=True)
+class Stacks:
+    """Roadside's stacks. The platform works alone; the local cloud lacks types that the others are made of."""
+
+    platform: "TrafficAnalyticsPlatformStack"
+    operations: "OperationsStack"
+    insights: "InsightsStack"
+    fleet: "FleetStack"
 
 
 def read_context() -> dict[str, Any]:
@@ -27,10 +44,8 @@ def read_context() -> dict[str, Any]:
     return context
 
 
-def build(
-    context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBLY
-) -> tuple["App", "TrafficAnalyticsPlatformStack"]:
-    """The app and its stack, not yet synthesised.
+def build(context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBLY) -> tuple["App", Stacks]:
+    """The app and its stacks, not yet synthesised.
 
     Parameters
     ----------
@@ -44,22 +59,57 @@ def build(
     node.provide()
     from aws_cdk import App, Environment, Tags
 
+    from cloud.bi_stack import InsightsStack
+    from cloud.fleet_stack import FleetStack
+    from cloud.operations_stack import OperationsStack
     from cloud.tap_stack import TrafficAnalyticsPlatformStack
 
     app = App(context={**read_context(), **(context or {})}, outdir=os.environ.get("CDK_OUTDIR", str(outdir)))
     keys = Config.__dataclass_fields__
     config = Config.from_context({key: app.node.try_get_context(key) for key in keys})
-    stack = TrafficAnalyticsPlatformStack(
+    env = Environment(account=config.account, region=config.region)
+    name = f"roadside-{config.stage}"
+    platform = TrafficAnalyticsPlatformStack(
         app,
-        STACK_ID,
+        PLATFORM,
         config=config,
-        stack_name=f"roadside-{config.stage}",
-        env=Environment(account=config.account, region=config.region),
+        stack_name=name,
+        env=env,
         description=f"Roadside traffic analytics for {config.sensors} sensors on {config.gateways} gateways",
     )
-    Tags.of(stack).add("project", "roadside")
-    Tags.of(stack).add("stage", config.stage)
-    return app, stack
+    stacks = Stacks(
+        platform=platform,
+        operations=OperationsStack(
+            app,
+            OPERATIONS,
+            config=config,
+            platform=platform,
+            stack_name=f"{name}-operations",
+            env=env,
+            description="What watches over Roadside",
+        ),
+        insights=InsightsStack(
+            app,
+            INSIGHTS,
+            config=config,
+            platform=platform,
+            stack_name=f"{name}-insights",
+            env=env,
+            description="Roadside's dashboards in QuickSight",
+        ),
+        fleet=FleetStack(
+            app,
+            FLEET,
+            config=config,
+            platform=platform,
+            stack_name=f"{name}-fleet",
+            env=env,
+            description="How gateways join Roadside and get their software",
+        ),
+    )
+    Tags.of(app).add("project", "roadside")
+    Tags.of(app).add("stage", config.stage)
+    return app, stacks
 
 
 def main() -> int:

@@ -23,15 +23,19 @@ class TrafficAnalyticsPlatformStack(Stack):
                                                      ├─> acks ─> gateway
                                                      └─> bus ─> topic (people), queue (systems)
     ```
+
+    Attributes
+    ----------
+    access, ingest, tables, alerting, processing : its parts, which the other stacks build on
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config, **kwargs: Any) -> None:
         super().__init__(scope, construct_id, **kwargs)
-        access = DeviceAccess(self, "DeviceAccess")
-        ingest = Ingest(self, "Ingest", shards=config.shards)
-        tables = Tables(self, "Tables", keeps_data=config.keeps_data)
-        alerting = Alerting(self, "Alerting", keeps_data=config.keeps_data)
-        processing = Processing(
+        self.access = access = DeviceAccess(self, "DeviceAccess")
+        self.ingest = ingest = Ingest(self, "Ingest", shards=config.shards)
+        self.tables = tables = Tables(self, "Tables", keeps_data=config.keeps_data)
+        self.alerting = alerting = Alerting(self, "Alerting", keeps_data=config.keeps_data)
+        self.processing = processing = Processing(
             self,
             "Processing",
             config=config,

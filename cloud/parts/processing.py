@@ -1,46 +1,23 @@
 """The functions, each with a role of its own, and the mapping that feeds the processor from the stream."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
-from aws_cdk import AssetHashType, Aws, Duration, RemovalPolicy
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_lambda_destinations as destinations
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cloud import layer, staging
 from cloud.config import Config
 from cloud.parts.alerting import EVENT_SOURCE
+from cloud.parts.function import Asynchronous, Function, allow
 from cloud.parts.tables import Tables
 from roadside.contract import topics
 
 _EVERY_ACKS_TOPIC: Final = topics.acks("GATEWAY").replace("GATEWAY", "*")
-_RETENTION: Final = {
-    1: logs.RetentionDays.ONE_DAY,
-    3: logs.RetentionDays.THREE_DAYS,
-    7: logs.RetentionDays.ONE_WEEK,
-    14: logs.RetentionDays.TWO_WEEKS,
-    30: logs.RetentionDays.ONE_MONTH,
-    90: logs.RetentionDays.THREE_MONTHS,
-    180: logs.RetentionDays.SIX_MONTHS,
-    365: logs.RetentionDays.ONE_YEAR,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Asynchronous:
-    """How Lambda treats an asynchronous invocation that fails."""
-
-    retry_attempts: int
-    max_event_age: Duration
-    on_failure: sqs.IQueue
 
 
 class Processing(Construct):
@@ -69,23 +46,16 @@ class Processing(Construct):
         self.parked = sqs.Queue(
             self, "Parked", encryption=sqs.QueueEncryption.SQS_MANAGED, retention_period=Duration.days(14)
         )
-        self._layer = lambda_.LayerVersion(
-            self,
-            "Dependencies",
-            description="Powertools and protobuf; the runtime brings boto3",
-            code=lambda_.Code.from_asset(
-                str(layer.require()), asset_hash=layer.requirements_hash(), asset_hash_type=AssetHashType.CUSTOM
-            ),
-            compatible_runtimes=[lambda_.Runtime.PYTHON_3_11],
-            compatible_architectures=[lambda_.Architecture.X86_64],
-        )
         self.processor = self._add_processor(stream, undelivered)
         self.alerts = self._add_alerts(bus, undelivered)
 
-    def _add_processor(self, stream: kinesis.IStream, undelivered: sqs.IQueue) -> lambda_.Function:
+    def _add_processor(self, stream: kinesis.IStream, undelivered: sqs.IQueue) -> Function:
         windows, sensors, segments = self._tables.windows, self._tables.sensors, self._tables.segments
-        function = self._function(
-            "processor",
+        function = Function(
+            self,
+            "Processor",
+            name="processor",
+            config=self._config,
             timeout=Duration.seconds(60),
             memory_mb=512,
             environment={
@@ -93,12 +63,13 @@ class Processing(Construct):
                 "SENSORS_TABLE": sensors.table_name,
                 "SEGMENTS_TABLE": segments.table_name,
                 "SEGMENT_REFRESH_S": str(self._config.segment_refresh_s),
+                **self._for_messages(),
             },
             statements=[
-                _allow(windows.table_arn, "dynamodb:PutItem"),
-                _allow(sensors.table_arn, "dynamodb:PutItem"),
-                _allow(segments.table_arn, "dynamodb:BatchGetItem", "dynamodb:PutItem"),
-                _allow(
+                allow(windows.table_arn, "dynamodb:PutItem"),
+                allow(sensors.table_arn, "dynamodb:PutItem"),
+                allow(segments.table_arn, "dynamodb:BatchGetItem", "dynamodb:PutItem"),
+                allow(
                     stream.stream_arn,
                     "kinesis:DescribeStream",
                     "kinesis:DescribeStreamSummary",
@@ -106,7 +77,8 @@ class Processing(Construct):
                     "kinesis:GetShardIterator",
                     "kinesis:ListShards",
                 ),
-                _allow(undelivered.queue_arn, "sqs:SendMessage"),
+                allow(undelivered.queue_arn, "sqs:SendMessage"),
+                *self._may_answer(),
             ],
         )
         # Whatever is given up here has not been acknowledged, so its gateway sends it again: giving up early
@@ -127,84 +99,38 @@ class Processing(Construct):
         )
         return function
 
-    def _add_alerts(self, bus: events.IEventBus, undelivered: sqs.IQueue) -> lambda_.Function:
+    def _add_alerts(self, bus: events.IEventBus, undelivered: sqs.IQueue) -> Function:
         alerts = self._tables.alerts
-        return self._function(
-            "alerts",
+        return Function(
+            self,
+            "Alerts",
+            name="alerts",
+            config=self._config,
             timeout=Duration.seconds(30),
             memory_mb=256,
             environment={
                 "ALERTS_TABLE": alerts.table_name,
                 "EVENT_BUS": bus.event_bus_name,
                 "EVENT_SOURCE": EVENT_SOURCE,
+                **self._for_messages(),
             },
             statements=[
-                _allow(alerts.table_arn, "dynamodb:PutItem", "dynamodb:UpdateItem"),
-                _allow(bus.event_bus_arn, "events:PutEvents"),
-                _allow(undelivered.queue_arn, "sqs:SendMessage"),
+                allow(alerts.table_arn, "dynamodb:PutItem", "dynamodb:UpdateItem"),
+                allow(bus.event_bus_arn, "events:PutEvents"),
+                allow(undelivered.queue_arn, "sqs:SendMessage"),
+                *self._may_answer(),
             ],
-            asynchronous=_Asynchronous(retry_attempts=2, max_event_age=Duration.hours(1), on_failure=undelivered),
+            asynchronous=Asynchronous(retry_attempts=2, max_event_age=Duration.hours(1), on_failure=undelivered),
         )
 
-    def _function(
-        self,
-        name: str,
-        *,
-        timeout: Duration,
-        memory_mb: int,
-        environment: Mapping[str, str],
-        statements: list[iam.PolicyStatement],
-        asynchronous: _Asynchronous | None = None,
-    ) -> lambda_.Function:
-        title = name.title()
-        log_group = logs.LogGroup(
-            self,
-            f"{title}Logs",
-            retention=_RETENTION[self._config.log_retention_days],
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        code = staging.stage(name)
-        return lambda_.Function(
-            self,
-            title,
-            handler=f"cloud.functions.{name}.handler.handle",
-            code=lambda_.Code.from_asset(
-                str(code.folder), asset_hash=code.source_hash, asset_hash_type=AssetHashType.CUSTOM
-            ),
-            layers=[self._layer],
-            runtime=lambda_.Runtime.PYTHON_3_11,
-            architecture=lambda_.Architecture.X86_64,
-            timeout=timeout,
-            memory_size=memory_mb,
-            log_group=log_group,
-            environment={
-                **environment,
-                "PARKED_QUEUE_URL": self.parked.queue_url,
-                "RETENTION_DAYS": str(self._config.retention_days),
-                "POWERTOOLS_LOG_LEVEL": "INFO",
-            },
-            # Every statement stands above; CDK shall add none of its own.
-            role=self._role(title, log_group, statements).without_policy_updates(),
-            retry_attempts=asynchronous.retry_attempts if asynchronous else None,
-            max_event_age=asynchronous.max_event_age if asynchronous else None,
-            on_failure=destinations.SqsDestination(asynchronous.on_failure) if asynchronous else None,
-        )
+    def _for_messages(self) -> dict[str, str]:
+        """Environment of a function that takes messages of gateways."""
+        return {"PARKED_QUEUE_URL": self.parked.queue_url, "RETENTION_DAYS": str(self._config.retention_days)}
 
-    def _role(self, title: str, log_group: logs.ILogGroup, statements: list[iam.PolicyStatement]) -> iam.Role:
-        everyone = [
-            _allow(self.parked.queue_arn, "sqs:SendMessage"),
+    def _may_answer(self) -> list[iam.PolicyStatement]:
+        """What a function that takes messages of gateways may do with each."""
+        return [
+            allow(self.parked.queue_arn, "sqs:SendMessage"),
             # Acks go to whichever gateway sent the message, hence every gateway's acks topic and no other.
-            _allow(f"arn:{Aws.PARTITION}:iot:{Aws.REGION}:{Aws.ACCOUNT_ID}:topic/{_EVERY_ACKS_TOPIC}", "iot:Publish"),
-            # The streams of this one log group.
-            _allow(log_group.log_group_arn, "logs:CreateLogStream", "logs:PutLogEvents"),
+            allow(f"arn:{Aws.PARTITION}:iot:{Aws.REGION}:{Aws.ACCOUNT_ID}:topic/{_EVERY_ACKS_TOPIC}", "iot:Publish"),
         ]
-        return iam.Role(
-            self,
-            f"{title}Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            inline_policies={"Work": iam.PolicyDocument(statements=[*statements, *everyone])},
-        )
-
-
-def _allow(resource: str, *actions: str) -> iam.PolicyStatement:
-    return iam.PolicyStatement(actions=list(actions), resources=[resource])

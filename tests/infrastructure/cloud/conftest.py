@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloud.app import STACK_ID, build
+from cloud.app import PLATFORM, build
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Synthesised:
 
     @property
     def template_file(self) -> Path:
-        return self.assembly / f"{STACK_ID}.template.json"
+        return self.assembly / f"{PLATFORM}.template.json"
 
     @property
     def resources(self) -> dict[str, dict[str, Any]]:
@@ -67,6 +67,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synthesised]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CDK_OUTDIR", "CDK_CONTEXT_JSON"):
             patch.delenv(name, raising=False)
-        app, stack = build(outdir=tmp_path_factory.mktemp("assembly"))
+        app, stacks = build(outdir=tmp_path_factory.mktemp("assembly"))
         assembly = app.synth()
-        yield Synthesised(Path(assembly.directory), assembly.get_stack_by_name(stack.stack_name).template)
+        yield Synthesised(Path(assembly.directory), assembly.get_stack_by_name(stacks.platform.stack_name).template)

@@ -51,11 +51,11 @@ def test_shards_follow_the_city(sensors: int, gateways: int, shards: int) -> Non
 
 
 def test_production_keeps_its_tables(tmp_path: Path) -> None:
-    app, stack = build({"stage": "prod", "region": "eu-central-1", "account": "123456789012"}, outdir=tmp_path)
-    template = app.synth().get_stack_by_name(stack.stack_name).template
+    app, stacks = build({"stage": "prod", "region": "eu-central-1", "account": "123456789012"}, outdir=tmp_path)
+    template = app.synth().get_stack_by_name(stacks.platform.stack_name).template
     tables = [r for r in template["Resources"].values() if r["Type"] == "AWS::DynamoDB::GlobalTable"]
 
-    assert stack.stack_name == "roadside-prod"
+    assert stacks.platform.stack_name == "roadside-prod"
     assert {table["DeletionPolicy"] for table in tables} == {"Retain"}
     assert all(table["Properties"]["Replicas"][0]["DeletionProtectionEnabled"] for table in tables)
 

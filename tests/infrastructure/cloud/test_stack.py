@@ -160,7 +160,8 @@ def test_gateway_may_be_itself_and_no_more(stack: Synthesised) -> None:
     }
 
 
-EVERY_FUNCTION = {
+EVERY_FUNCTION = {("xray:PutTelemetryRecords", "*"), ("xray:PutTraceSegments", "*")}
+TAKES_MESSAGES = {
     ("sqs:SendMessage", "<ProcessingParked.Arn>"),
     ("iot:Publish", f"{IOT}:topic/roadside/v1/*/acks"),
 }
@@ -179,6 +180,7 @@ ROLES = {
         ("logs:CreateLogStream", "<ProcessingProcessorLogs.Arn>"),
         ("logs:PutLogEvents", "<ProcessingProcessorLogs.Arn>"),
         *EVERY_FUNCTION,
+        *TAKES_MESSAGES,
     },
     "AlertsRole": {
         ("dynamodb:PutItem", "<TablesAlerts.Arn>"),
@@ -188,6 +190,7 @@ ROLES = {
         ("logs:CreateLogStream", "<ProcessingAlertsLogs.Arn>"),
         ("logs:PutLogEvents", "<ProcessingAlertsLogs.Arn>"),
         *EVERY_FUNCTION,
+        *TAKES_MESSAGES,
     },
     "SensorsRuleRole": {("kinesis:PutRecord", "<IngestWindows.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},
     "WindowsRuleRole": {("kinesis:PutRecord", "<IngestWindows.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},

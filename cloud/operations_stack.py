@@ -1,0 +1,24 @@
+"""The stack of what watches over Roadside and what the local cloud cannot create: the archive of events."""
+
+from typing import Any
+
+from aws_cdk import Stack
+from constructs import Construct
+
+from cloud.config import Config
+from cloud.tap_stack import TrafficAnalyticsPlatformStack
+
+
+class OperationsStack(Stack):
+    """What operators use beside the platform."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        config: Config,  # noqa: ARG002 - the stack is empty as yet
+        platform: TrafficAnalyticsPlatformStack,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, construct_id, **kwargs)
