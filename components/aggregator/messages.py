@@ -56,6 +56,7 @@ def segment_summaries(window: ClosedWindow, registry: Registry) -> tuple[Segment
         window.late.tolist(),
         window.rejected.tolist(),
         window.excluded.tolist(),
+        [window.lanes[i].tolist() if i in window.lanes else () for i in range(len(registry.segments))],
         strict=True,
     )
     return tuple(
@@ -79,10 +80,12 @@ def segment_summaries(window: ClosedWindow, registry: Registry) -> tuple[Segment
             readings_late=late,
             readings_rejected=rejected,
             sensors_excluded=excluded,
+            lane_vehicles=tuple(_known(vehicles, NONE) for vehicles in lanes),
         )
         for (
             segment, bins, any_vehicle, first, last, without_speed, clipped, speed_sum, pace_sum, square_sum, slowest,
             fastest, occupied_ms, observed_ms, level, state, sensors, accepted, duplicate, late, rejected, excluded,
+            lanes,
         ) in columns
     )  # fmt: skip
 

@@ -90,6 +90,15 @@ WINDOWS: Final = {
     "window-faulty-sensors": dataclasses.replace(
         WINDOW, sequence=3, segments=(dataclasses.replace(SLOW, sensors_reporting=9, sensors_excluded=1), QUIET)
     ),
+    "window-lanes": dataclasses.replace(
+        WINDOW,
+        sequence=4,
+        segments=(
+            dataclasses.replace(SLOW, lane_vehicles=(1, 0, 6)),
+            EXTREME,
+            dataclasses.replace(QUIET, lane_vehicles=(None, 200)),
+        ),
+    ),
     "window-one-segment": dataclasses.replace(WINDOW, sequence=1, revision=0, backfill=False, segments=(QUIET,)),
     "window-no-segment": dataclasses.replace(WINDOW, sequence=2, revision=0, backfill=False, segments=()),
 }

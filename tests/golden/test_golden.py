@@ -40,7 +40,7 @@ def golden(kind: str) -> pytest.MarkDecorator:
 
 
 # What a message means by a field that came after it.
-ADDED_TO_SEGMENTS = {"sensors_excluded": 0}
+ADDED_TO_SEGMENTS = {"sensors_excluded": 0, "lane_vehicles": []}
 
 
 def expected(path: Path) -> Any:

@@ -102,6 +102,7 @@ def segments(draw: st.DrawFn) -> SegmentSummary:
         readings_late=draw(counters),
         readings_rejected=draw(counters),
         sensors_excluded=draw(st.integers(0, 50)),
+        lane_vehicles=tuple(draw(st.lists(st.none() | st.integers(0, 300), max_size=8))),
     )
 
 

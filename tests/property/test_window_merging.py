@@ -51,7 +51,7 @@ def window_of(readings: list[Row], start_ms: int, window_ms: int) -> WindowSumma
         assert grid.insert(batch_of(inside)).accepted.all()
     nothing = np.zeros(len(REGISTRY.segments), dtype=np.int64)
     sums = summarise(sum_by_sensor(grid, INTERVAL_MS), REGISTRY)
-    closed = ClosedWindow(start_ms, window_ms, 0, sums, nothing, nothing, nothing, nothing, nothing, nothing)
+    closed = ClosedWindow(start_ms, window_ms, 0, sums, nothing, nothing, nothing, nothing, nothing, nothing, {})
     return WindowSummary("g", 1, 1, start_ms, window_ms, segment_summaries(closed, REGISTRY))
 
 

@@ -96,6 +96,11 @@ def _encode_columns(window: WindowSummary) -> pb.SegmentColumns:
         sketch_error_permille=window.sketch_error_permille,
         sketch_bins=b"".join(_varints(segment.sketch.counts) for segment in segments),
         reading_interval_ms=window.reading_interval_ms,
+        lane_vehicles_plus_one=b"".join(
+            _varints([0 if vehicles is None else vehicles + 1 for vehicles in segment.lane_vehicles])
+            for segment in segments
+            if segment.lane_vehicles
+        ),
     )
     predictions = [_Prediction(segment.sketch, window.sketch_error_permille) for segment in segments]
     per_sensor = window.window_ms // window.reading_interval_ms
@@ -128,6 +133,7 @@ def _encode_columns(window: WindowSummary) -> pb.SegmentColumns:
         "readings_late": [s.readings_late for s in segments],
         "readings_rejected": [s.readings_rejected for s in segments],
         "sensors_excluded": [s.sensors_excluded for s in segments],
+        "lane_count": [len(s.lane_vehicles) for s in segments],
     }
     fill_columns(columns, values)
     return columns
@@ -138,7 +144,8 @@ def _decode_segments(columns: pb.SegmentColumns, window_ms: int) -> Iterator[Seg
         raise DecodeError("segment_count", columns.segment_count, f"must be at most {MAX_SEGMENTS}")
     if columns.reading_interval_ms == 0:
         raise DecodeError("reading_interval_ms", 0, "must be positive")
-    bins = _decode_varints(columns.sketch_bins)
+    bins = _decode_varints(columns.sketch_bins, "sketch_bins")
+    lanes = _decode_varints(columns.lane_vehicles_plus_one, "lane_vehicles_plus_one")
     last_bin = len(sketch_bins.bin_speeds_dkmh(columns.sketch_error_permille)) - 1
     per_sensor = window_ms // columns.reading_interval_ms
     number = columns.first_segment_number - 1
@@ -174,11 +181,19 @@ def _decode_segments(columns: pb.SegmentColumns, window_ms: int) -> Iterator[Seg
             readings_late=row.readings_late,
             readings_rejected=row.readings_rejected,
             sensors_excluded=row.sensors_excluded,
+            lane_vehicles=tuple(told - 1 if told else None for told in islice(lanes, row.lane_count)),
         )
+        if len(segment.lane_vehicles) != row.lane_count:
+            raise DecodeError(
+                "lane_count", row.lane_count, f"reaches past the end of lane_vehicles_plus_one in segment {number}"
+            )
         _refuse_impossible(segment)
         yield segment
     if next(bins, None) is not None:
         raise DecodeError("sketch_bins", columns.sketch_bins[-40:], "hold more counts than sketch_bin_count tells of")
+    if next(lanes, None) is not None:
+        told = columns.lane_vehicles_plus_one[-40:]
+        raise DecodeError("lane_vehicles_plus_one", told, "hold more counts than lane_count tells of")
 
 
 def _refuse_impossible(segment: SegmentSummary) -> None:
@@ -243,6 +258,7 @@ class _Row(NamedTuple):
     readings_late: int
     readings_rejected: int
     sensors_excluded: int
+    lane_count: int
 
 
 def _state(value: int) -> CongestionState:
@@ -265,7 +281,7 @@ def _varints(values: Sequence[int]) -> bytes:
     return bytes(encoded)
 
 
-def _decode_varints(encoded: bytes) -> Iterator[int]:
+def _decode_varints(encoded: bytes, field: str) -> Iterator[int]:
     if encoded.isascii():  # no byte says that the next one goes on with its count
         yield from encoded
         return
@@ -274,12 +290,12 @@ def _decode_varints(encoded: bytes) -> Iterator[int]:
         value |= (byte & 0x7F) << shift
         shift += 7
         if shift > 42:
-            raise DecodeError("sketch_bins", encoded[:40], "hold a count over 2^42")
+            raise DecodeError(field, encoded[:40], "hold a count over 2^42")
         if byte < 0x80:
             yield value
             value = shift = 0
     if shift:
-        raise DecodeError("sketch_bins", encoded[-40:], "end within a count")
+        raise DecodeError(field, encoded[-40:], "end within a count")
 
 
 def encode_ack(ack: Ack) -> bytes:

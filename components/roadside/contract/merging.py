@@ -4,6 +4,7 @@ What adds is added, sketches merge bin for bin, extremes stay extremes. Of what 
 
 - `sensors_reporting` is the most that reported in any one of the windows, `sensors_excluded` the most left out.
 - `congestion_level` is the highest of them.
+- A lane's vehicles are not known if one of the windows does not tell them.
 - `congestion_state` is the last window's: like any window's, it is as judged at the end.
 """
 
@@ -72,4 +73,12 @@ def merge_segments(parts: Sequence[SegmentSummary]) -> SegmentSummary:
         readings_late=sum(part.readings_late for part in parts),
         readings_rejected=sum(part.readings_rejected for part in parts),
         sensors_excluded=max(part.sensors_excluded for part in parts),
+        lane_vehicles=_merge_lanes([part.lane_vehicles for part in parts]),
     )
+
+
+def _merge_lanes(parts: Sequence[tuple[int | None, ...]]) -> tuple[int | None, ...]:
+    if any(len(lanes) != len(parts[0]) for lanes in parts):
+        return ()
+    by_lane = [[vehicles for vehicles in lane if vehicles is not None] for lane in zip(*parts, strict=True)]
+    return tuple(sum(told) if len(told) == len(parts) else None for told in by_lane)

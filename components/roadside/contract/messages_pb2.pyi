@@ -31,7 +31,7 @@ class WindowSummary(_message.Message):
     def __init__(self, schema: _Optional[int] = ..., gateway: _Optional[str] = ..., epoch_ms: _Optional[int] = ..., sequence: _Optional[int] = ..., window_start_ms: _Optional[int] = ..., window_ms: _Optional[int] = ..., revision: _Optional[int] = ..., backfill: bool = ..., columns: _Optional[bytes] = ..., columns_deflated: bool = ...) -> None: ...
 
 class SegmentColumns(_message.Message):
-    __slots__ = ("segment_count", "first_segment_number", "segment_number_gap", "sketch_error_permille", "sketch_first_bin", "sketch_bin_count", "sketch_bins", "vehicles_without_speed", "clipped_vehicles", "speed_sum_residual", "pace_sum_residual", "speed_square_sum_residual", "speed_min_residual", "speed_max_residual", "occupied_ms", "reading_interval_ms", "sensors_reporting", "readings_accepted_residual", "observed_residual_ms", "congestion_level_plus_one", "congestion_state", "readings_duplicate", "readings_late", "readings_rejected", "sensors_excluded")
+    __slots__ = ("segment_count", "first_segment_number", "segment_number_gap", "sketch_error_permille", "sketch_first_bin", "sketch_bin_count", "sketch_bins", "vehicles_without_speed", "clipped_vehicles", "speed_sum_residual", "pace_sum_residual", "speed_square_sum_residual", "speed_min_residual", "speed_max_residual", "occupied_ms", "reading_interval_ms", "sensors_reporting", "readings_accepted_residual", "observed_residual_ms", "congestion_level_plus_one", "congestion_state", "readings_duplicate", "readings_late", "readings_rejected", "sensors_excluded", "lane_count", "lane_vehicles_plus_one")
     SEGMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEGMENT_NUMBER_FIELD_NUMBER: _ClassVar[int]
     SEGMENT_NUMBER_GAP_FIELD_NUMBER: _ClassVar[int]
@@ -57,6 +57,8 @@ class SegmentColumns(_message.Message):
     READINGS_LATE_FIELD_NUMBER: _ClassVar[int]
     READINGS_REJECTED_FIELD_NUMBER: _ClassVar[int]
     SENSORS_EXCLUDED_FIELD_NUMBER: _ClassVar[int]
+    LANE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LANE_VEHICLES_PLUS_ONE_FIELD_NUMBER: _ClassVar[int]
     segment_count: int
     first_segment_number: int
     segment_number_gap: _containers.RepeatedScalarFieldContainer[int]
@@ -82,7 +84,9 @@ class SegmentColumns(_message.Message):
     readings_late: _containers.RepeatedScalarFieldContainer[int]
     readings_rejected: _containers.RepeatedScalarFieldContainer[int]
     sensors_excluded: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, segment_count: _Optional[int] = ..., first_segment_number: _Optional[int] = ..., segment_number_gap: _Optional[_Iterable[int]] = ..., sketch_error_permille: _Optional[int] = ..., sketch_first_bin: _Optional[_Iterable[int]] = ..., sketch_bin_count: _Optional[_Iterable[int]] = ..., sketch_bins: _Optional[bytes] = ..., vehicles_without_speed: _Optional[_Iterable[int]] = ..., clipped_vehicles: _Optional[_Iterable[int]] = ..., speed_sum_residual: _Optional[_Iterable[int]] = ..., pace_sum_residual: _Optional[_Iterable[int]] = ..., speed_square_sum_residual: _Optional[_Iterable[int]] = ..., speed_min_residual: _Optional[_Iterable[int]] = ..., speed_max_residual: _Optional[_Iterable[int]] = ..., occupied_ms: _Optional[_Iterable[int]] = ..., reading_interval_ms: _Optional[int] = ..., sensors_reporting: _Optional[_Iterable[int]] = ..., readings_accepted_residual: _Optional[_Iterable[int]] = ..., observed_residual_ms: _Optional[_Iterable[int]] = ..., congestion_level_plus_one: _Optional[_Iterable[int]] = ..., congestion_state: _Optional[_Iterable[int]] = ..., readings_duplicate: _Optional[_Iterable[int]] = ..., readings_late: _Optional[_Iterable[int]] = ..., readings_rejected: _Optional[_Iterable[int]] = ..., sensors_excluded: _Optional[_Iterable[int]] = ...) -> None: ...
+    lane_count: _containers.RepeatedScalarFieldContainer[int]
+    lane_vehicles_plus_one: bytes
+    def __init__(self, segment_count: _Optional[int] = ..., first_segment_number: _Optional[int] = ..., segment_number_gap: _Optional[_Iterable[int]] = ..., sketch_error_permille: _Optional[int] = ..., sketch_first_bin: _Optional[_Iterable[int]] = ..., sketch_bin_count: _Optional[_Iterable[int]] = ..., sketch_bins: _Optional[bytes] = ..., vehicles_without_speed: _Optional[_Iterable[int]] = ..., clipped_vehicles: _Optional[_Iterable[int]] = ..., speed_sum_residual: _Optional[_Iterable[int]] = ..., pace_sum_residual: _Optional[_Iterable[int]] = ..., speed_square_sum_residual: _Optional[_Iterable[int]] = ..., speed_min_residual: _Optional[_Iterable[int]] = ..., speed_max_residual: _Optional[_Iterable[int]] = ..., occupied_ms: _Optional[_Iterable[int]] = ..., reading_interval_ms: _Optional[int] = ..., sensors_reporting: _Optional[_Iterable[int]] = ..., readings_accepted_residual: _Optional[_Iterable[int]] = ..., observed_residual_ms: _Optional[_Iterable[int]] = ..., congestion_level_plus_one: _Optional[_Iterable[int]] = ..., congestion_state: _Optional[_Iterable[int]] = ..., readings_duplicate: _Optional[_Iterable[int]] = ..., readings_late: _Optional[_Iterable[int]] = ..., readings_rejected: _Optional[_Iterable[int]] = ..., sensors_excluded: _Optional[_Iterable[int]] = ..., lane_count: _Optional[_Iterable[int]] = ..., lane_vehicles_plus_one: _Optional[bytes] = ...) -> None: ...
 
 class SensorSummary(_message.Message):
     __slots__ = ("schema", "gateway", "epoch_ms", "sequence", "interval_start_ms", "interval_ms", "part", "part_count", "columns", "columns_deflated")

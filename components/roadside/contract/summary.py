@@ -56,7 +56,8 @@ class SpeedSketch:
 class SegmentSummary:
     """One segment in one window. Speeds in dkmh (tenths of km/h), each vehicle weighing one.
 
-    speed_min_dkmh and speed_max_dkmh are None exactly where the sketch is empty. Not validated here, because the
+    speed_min_dkmh and speed_max_dkmh are None exactly where the sketch is empty. lane_vehicles has the vehicles of each
+    lane, None for one that told nothing, where lanes are told at all. Not validated here, because the
     gateway makes these by the dozen from sums it has just taken; whoever decodes is told of any that cannot be.
     """
 
@@ -79,6 +80,7 @@ class SegmentSummary:
     readings_late: int = 0
     readings_rejected: int = 0
     sensors_excluded: int = 0
+    lane_vehicles: tuple[int | None, ...] = ()
 
     @property
     def vehicle_count(self) -> int:

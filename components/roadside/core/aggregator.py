@@ -36,7 +36,7 @@ from roadside.core.incidents import IncidentChange, IncidentDetector, IncidentRu
 from roadside.core.lanes import LaneTable
 from roadside.core.readings import Fault, IntColumn, ReadingBatch
 from roadside.core.registry import Registry
-from roadside.core.sensor_sums import sum_by_sensor
+from roadside.core.sensor_sums import SensorSums, sum_by_sensor
 from roadside.core.sensor_tally import SensorInterval, SensorTally
 from roadside.core.summary import SegmentSums, summarise
 
@@ -93,7 +93,8 @@ class AggregatorConfig:
 class ClosedWindow:
     """One edition of a window. Columns are int64 [segments]; level is NO_LEVEL without evidence; state is a `State`.
 
-    `excluded` counts the sensors that are not believed, whose readings the sums leave out.
+    `excluded` counts the sensors that are not believed, whose readings the sums leave out. `lanes` has the vehicles of
+    each lane of the stations at the gateway's borders, int64 [MAX_LANES] by index of the segment.
     """
 
     start_ms: int
@@ -106,6 +107,7 @@ class ClosedWindow:
     duplicates: IntColumn
     late: IntColumn
     rejected: IntColumn
+    lanes: Mapping[int, IntColumn]
 
 
 @dataclass(slots=True)
@@ -208,7 +210,7 @@ class Aggregator:
                 lanes = self._lanes.vehicles(by_sensor, self.excluded.get(start_ms))
                 incidents += self.incidents.update(sums, lanes, grid.end_ms, grid.window_ms)
             self.states[start_ms] = self.detector.state
-            windows.append(self._edition(grid, sums))
+            windows.append(self._edition(grid, by_sensor, sums))
             self.counters.windows += 1
         if self.until_ms is not None and self.next_start_ms >= self.until_ms:
             intervals += self.tally.close(self.health.fault)
@@ -371,11 +373,11 @@ class Aggregator:
             if waited or grid.end_ms + self.config.correction_age_ms <= watermark_ms:
                 by_sensor = sum_by_sensor(grid, self.config.reading_interval_ms)
                 sums = summarise(by_sensor, self.registry, self.excluded.get(start_ms))
-                editions.append(self._edition(grid, sums))
+                editions.append(self._edition(grid, by_sensor, sums))
                 self.counters.corrections += 1
         return editions
 
-    def _edition(self, grid: WindowGrid, sums: SegmentSums) -> ClosedWindow:
+    def _edition(self, grid: WindowGrid, by_sensor: SensorSums, sums: SegmentSums) -> ClosedWindow:
         grid.revision += 1
         grid.late_since_ms = None
         grid.changed = True
@@ -396,6 +398,7 @@ class Aggregator:
             duplicates=grid.duplicates.copy(),
             late=grid.late.copy(),
             rejected=grid.rejected.copy(),
+            lanes=self._lanes.at_borders(by_sensor, excluded),
         )
 
     def _retire(self, watermark_ms: int) -> None:

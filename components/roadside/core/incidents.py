@@ -322,7 +322,7 @@ class IncidentDetector:
         those that a dead sensor misses are missing. It takes some vehicles to tell the two apart.
         """
         memory = self.arrays
-        other = np.where(self._has_next, self._next, self._previous)
+        other = np.where(self._has_next & self._is_lane[self._next, 0], self._next, self._previous)
         total, usual_total = passed.sum(axis=1), memory["usual"].sum(axis=1)
         with np.errstate(invalid="ignore", divide="ignore"):
             elsewhere = np.nan_to_num(total[other] * usual_total / usual_total[other])

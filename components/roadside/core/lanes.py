@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from roadside.core.readings import NONE
-from roadside.core.registry import Registry
+from roadside.core.registry import Registry, RoadClass
 from roadside.core.sensor_sums import SensorSums
 
 MAX_LANES = 8  # wider segments are not told lane by lane
@@ -22,12 +22,35 @@ def lane_counts(registry: Registry) -> npt.NDArray[np.int64]:
     )
 
 
+def border_stations(registry: Registry) -> npt.NDArray[np.intp]:
+    """Freeway stations by whose lanes somebody who sees both sides can judge the pairs at this gateway's borders.
+
+    That is where a road comes in, the last one before it goes on to another gateway, and the one before that. Whether
+    a road that comes in comes from anywhere, this gateway does not know.
+    """
+    told = lane_counts(registry) > 1
+    freeway = np.array([segment.road_class is RoadClass.FREEWAY for segment in registry.segments])
+    named = np.array([segment.downstream is not None for segment in registry.segments])
+    first = registry.upstream < 0
+    last = named & (registry.downstream < 0)
+    before_last = (registry.downstream >= 0) & last[registry.downstream]
+    return np.flatnonzero(told & freeway & (first & named | last | before_last))
+
+
 class LaneTable:
-    """Where each sensor's vehicles stand in a table of segments and lanes."""
+    """Where each sensor's vehicles stand in a table of segments and lanes.
+
+    Attributes
+    ----------
+    counts : int64 [segments], lanes that each segment tells apart
+    borders : intp, indexes of the segments of which the lanes are told to others
+    """
 
     def __init__(self, registry: Registry) -> None:
+        self.borders = border_stations(registry)
+        self.counts = lane_counts(registry)
         self._segments = len(registry.segments)
-        lanes = lane_counts(registry)
+        lanes = self.counts
         lane = np.arange(registry.sensor_count) - registry.first_sensor[registry.sensor_segment]
         self._sensor = np.flatnonzero(lane < lanes[registry.sensor_segment])
         self._cell = registry.sensor_segment[self._sensor] * MAX_LANES + lane[self._sensor]
@@ -40,3 +63,12 @@ class LaneTable:
         table = np.full(self._segments * MAX_LANES, NONE, dtype=np.int64)
         table[self._cell] = np.where(told, sums.vehicle_count, NONE)[self._sensor]
         return table.reshape(self._segments, MAX_LANES)
+
+    def at_borders(
+        self, sums: SensorSums, excluded: npt.NDArray[np.bool_] | None = None
+    ) -> dict[int, npt.NDArray[np.int64]]:
+        """Vehicles of the lanes of each station at a border, by index of the segment."""
+        if not len(self.borders):
+            return {}
+        table = self.vehicles(sums, excluded)
+        return {index: table[index, : self.counts[index]] for index in self.borders.tolist()}

@@ -21,11 +21,27 @@ def test_level_is_the_highest_state_the_last_and_sensors_the_most() -> None:
 
 
 def test_no_field_of_a_segment_is_forgotten() -> None:
-    values = {field.name: 1 for field in fields(SegmentSummary) if field.name not in ("sketch", "congestion_state")}
-    full = SegmentSummary(**values, sketch=SpeedSketch(5, (1,)), congestion_state=CongestionState.FREE)  # type: ignore[arg-type]
+    whole = {"sketch": SpeedSketch(5, (1,)), "congestion_state": CongestionState.FREE, "lane_vehicles": (1,)}
+    full = SegmentSummary(**{field.name: 1 for field in fields(SegmentSummary)} | whole)  # type: ignore[arg-type]
     merged = merge_segments([full, full])
     for field in fields(SegmentSummary):
         assert getattr(merged, field.name) != field.default, field.name
+
+
+@pytest.mark.parametrize(
+    ("parts", "merged"),
+    [
+        ([(1, 2), (3, 4)], (4, 6)),
+        ([(1, 2), (3, None)], (4, None)),
+        ([(), ()], ()),
+        ([(1, 2), ()], ()),
+        ([(1, 2), (1, 2, 3)], ()),
+    ],
+)
+def test_lanes_are_known_where_every_window_tells_them(
+    parts: list[tuple[int | None, ...]], merged: tuple[int | None, ...]
+) -> None:
+    assert merge_segments([SegmentSummary(7, lane_vehicles=part) for part in parts]).lane_vehicles == merged
 
 
 def test_a_merged_window_is_a_first_edition() -> None:

@@ -1,5 +1,7 @@
 """A window's message is what a city pays for: its size is measured, with an ordinary gateway's traffic."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -110,7 +112,22 @@ def test_every_window_comes_back(windows: list[WindowSummary]) -> None:
     assert [decode_window(encode_window(window)) for window in windows] == windows
 
 
-def test_every_window_is_within_the_size_that_one_write_unit_pays_for(windows: list[WindowSummary]) -> None:
+def with_lanes(window: WindowSummary) -> WindowSummary:
+    """As if a road of three lanes crossed the gateway and its first and last two stations told them one by one."""
+    draw = np.random.default_rng(window.sequence)
+    told = {
+        index: replace(window.segments[index], lane_vehicles=tuple(draw.poisson(4, 3).tolist()))
+        for index in (0, 10, 11)
+    }
+    return replace(window, segments=tuple(told.get(i, segment) for i, segment in enumerate(window.segments)))
+
+
+@pytest.mark.parametrize("crossed", [False, True], ids=["inside", "crossed by a road"])
+def test_every_window_is_within_the_size_that_one_write_unit_pays_for(
+    windows: list[WindowSummary], crossed: bool
+) -> None:
+    if crossed:
+        windows = list(map(with_lanes, windows))
     payloads = [encode_window(window) for window in windows]
     items = [
         window_item(
