@@ -19,6 +19,7 @@ from simulator.local_cloud.shims import (
     certificate_authority,
     kinesis_expiry,
     kinesis_mapping,
+    metrics,
     mutual_tls,
     on_failure,
     permissions,
@@ -39,6 +40,7 @@ SHIMS = (
     certificate_authority,
     secure_transport,
     worker_logs,
+    metrics,
 )
 
 

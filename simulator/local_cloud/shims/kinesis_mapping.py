@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.local_cloud.guard import Hook
-from simulator.local_cloud.shims import kinesis_expiry, on_failure, permissions
+from simulator.local_cloud.shims import kinesis_expiry, metrics, on_failure, permissions
 from simulator.local_cloud.shims.stream_batches import (
     AGE_EXCEEDED,
     RETRIES_EXHAUSTED,
@@ -239,6 +239,7 @@ class _Lane(threading.Thread):
         if function is None:
             mapping["LastProcessingResult"] = "PROBLEM: Function not found"
             return None
+        metrics.record_iterator_age((function.get("config") or function)["FunctionName"], batch.records[-1].arrived_s)
         event = {"Records": [record.event for record in batch.records]}
         result: dict[str, Any] = lambda_svc._execute_function(function, event)
         return None if result.get("throttle") else result

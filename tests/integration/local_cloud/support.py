@@ -56,13 +56,17 @@ PROCESSOR = """
         return {"batchItemFailures": failures}
 """
 ALERTS = """
-    import os
+    import json, os
     import boto3
 
     table = boto3.resource("dynamodb").Table(os.environ["TABLE"])
 
     def handler(event, context):
         table.put_item(Item={"gateway": event["gateway"], "payload": event["event_id"]})
+        directive = {
+            "Namespace": "Trial", "Dimensions": [["service"]], "Metrics": [{"Name": "Alerts", "Unit": "Count"}]
+        }
+        print(json.dumps({"_aws": {"Timestamp": 1, "CloudWatchMetrics": [directive]}, "service": "trial", "Alerts": 3}))
 """
 
 
