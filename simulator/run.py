@@ -17,11 +17,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aggregator.settings import CORRECTION_DELAY_MS, MIN_IDLE_GRACE_MS
+from cloud.deployment import Deployment
 from roadside.contract.codec import decode_window, encode_window
 from simulator.alerts import AlertVerdict, QueueReader, declared_exclusions, verify_alerts
 from simulator.assembly import STACK, ensure_assembly
 from simulator.chaos import ChaosConductor
 from simulator.city import City, make_city
+from simulator.city_catalogue import load_catalogue
 from simulator.city_traffic import CityTraffic
 from simulator.delivery import Delivery, DeliveryFaults
 from simulator.faults import Chaos, ChaosParameters, delivery_faults, schedule
@@ -63,6 +65,8 @@ def run(options: RunOptions, console: Console) -> Report:
             outputs = deploy_assembly(cloud, assembly, [STACK])[STACK]
         with _step(console, "see that the processor answers"):
             _smoke_test(cloud, outputs["ProcessorFunction"])
+        with _step(console, "load the city's catalogue"):
+            load_catalogue(city, options.out / "catalogue.csv", Deployment("dev", outputs, cloud.client))
         with _step(console, "register the gateways"):
             names = [gateway.gateway_id for gateway in city.gateways]
             identities = register_devices(cloud, names, outputs["GatewayPolicy"])

@@ -68,7 +68,7 @@ class Processing(Construct):
             statements=[
                 allow(windows.table_arn, "dynamodb:PutItem"),
                 allow(sensors.table_arn, "dynamodb:PutItem"),
-                allow(segments.table_arn, "dynamodb:BatchGetItem", "dynamodb:PutItem"),
+                allow(segments.table_arn, "dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
                 allow(
                     stream.stream_arn,
                     "kinesis:DescribeStream",

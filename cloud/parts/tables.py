@@ -1,5 +1,7 @@
 """Where results stay: every window, the sensors of every few minutes, the state of every segment, every alert."""
 
+from collections.abc import Sequence
+
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
@@ -15,7 +17,8 @@ class Tables(Construct):
     ----------
     windows : key g (gateway) and w (window start and epoch); attribute names are short because they are billed
     sensors : key g (gateway) and s (interval start, epoch and part)
-    segments : key segment (number)
+    segments : key segment (number); index ByLocation (district, segment), and ByCongestion (band, congestion_level)
+        of those that are congested
     alerts : key event_id
     """
 
@@ -25,7 +28,16 @@ class Tables(Construct):
         self._keeps_data = keeps_data
         self.windows = self._table("Windows", ("g", STRING), sort_key=("w", STRING), ttl="t")
         self.sensors = self._table("Sensors", ("g", STRING), sort_key=("s", STRING), ttl="t")
-        self.segments = self._table("Segments", ("segment", NUMBER))
+        self.segments = self._table(
+            "Segments",
+            ("segment", NUMBER),
+            indexes=(
+                # Keys only, which never change with the traffic: the steady path pays nothing for it.
+                _index("ByLocation", ("district", STRING), ("segment", NUMBER), dynamodb.ProjectionType.KEYS_ONLY),
+                # Sparse: `band` stands in congested segments alone.
+                _index("ByCongestion", ("band", STRING), ("congestion_level", NUMBER), dynamodb.ProjectionType.ALL),
+            ),
+        )
         self.alerts = self._table("Alerts", ("event_id", STRING), ttl="t")
 
     def _table(
@@ -35,6 +47,7 @@ class Tables(Construct):
         *,
         sort_key: tuple[str, dynamodb.AttributeType] | None = None,
         ttl: str | None = None,
+        indexes: Sequence[dynamodb.GlobalSecondaryIndexPropsV2] = (),
     ) -> dynamodb.TableV2:
         return dynamodb.TableV2(
             self,
@@ -42,6 +55,7 @@ class Tables(Construct):
             partition_key=_attribute(partition_key),
             sort_key=_attribute(sort_key) if sort_key else None,
             time_to_live_attribute=ttl,
+            global_secondary_indexes=list(indexes),
             billing=dynamodb.Billing.on_demand(),
             encryption=dynamodb.TableEncryptionV2.aws_managed_key(),
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
@@ -55,3 +69,17 @@ class Tables(Construct):
 def _attribute(key: tuple[str, dynamodb.AttributeType]) -> dynamodb.Attribute:
     name, kind = key
     return dynamodb.Attribute(name=name, type=kind)
+
+
+def _index(
+    name: str,
+    partition_key: tuple[str, dynamodb.AttributeType],
+    sort_key: tuple[str, dynamodb.AttributeType],
+    projection: dynamodb.ProjectionType,
+) -> dynamodb.GlobalSecondaryIndexPropsV2:
+    return dynamodb.GlobalSecondaryIndexPropsV2(
+        index_name=name,
+        partition_key=_attribute(partition_key),
+        sort_key=_attribute(sort_key),
+        projection_type=projection,
+    )

@@ -4,16 +4,32 @@ A window's item has one-letter names because they count: with a gateway name of 
 60 bytes larger than the message in it, so that a message of 964 bytes costs one write unit.
 """
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from cloud.functions.processor.logic import SegmentState, SensorsRecord, WindowRecord
+from cloud.functions.shared.bands import band_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
     Item = dict[str, AttributeValueTypeDef]
 
+    class Update(TypedDict):
+        """The parameters that UpdateItem and an update in a transaction share, less the table."""
+
+        Key: Item
+        UpdateExpression: str
+        ConditionExpression: str
+        ReturnValuesOnConditionCheckFailure: Literal["ALL_OLD"]
+        ExpressionAttributeNames: dict[str, str]
+        ExpressionAttributeValues: Item
+
+
 MAX_WINDOW_ITEM_BYTES: Final = 1024
+_NO_STATE_OR_AN_OLDER: Final = (
+    "attribute_not_exists(#window_start_ms) OR #window_start_ms < :window_start_ms OR "
+    "(#window_start_ms = :window_start_ms AND (#epoch < :epoch OR (#epoch = :epoch AND #revision < :revision)))"
+)
 _DAY_S: Final = 86_400
 
 
@@ -55,10 +71,13 @@ def sensors_item(record: SensorsRecord, retention_days: int) -> "Item":
     }
 
 
-def segment_item(state: SegmentState) -> "Item":
-    """Item of the segments table; what is None has no attribute."""
+def segment_update(state: SegmentState) -> "Update":
+    """What makes the segment's item tell `state`, unless it tells of a newer one.
+
+    It sets what is known, removes what is not, and leaves alone what others keep in the item: the catalogue's
+    attributes, which never change with the traffic.
+    """
     numbers = {
-        "segment": state.segment,
         "window_start_ms": state.window_start_ms,
         "epoch": state.epoch,
         "revision": state.revision,
@@ -68,15 +87,29 @@ def segment_item(state: SegmentState) -> "Item":
         "congestion_level": state.congestion_level,
         "updated_ms": state.updated_ms,
     }
+    texts = {
+        "gateway": state.gateway,
+        "congestion_state": state.congestion_state,
+        "band": band_of(state.congestion_state, state.congestion_level),
+    }
+    known: dict[str, AttributeValueTypeDef] = {name: {"N": str(v)} for name, v in numbers.items() if v is not None}
+    known |= {name: {"S": text} for name, text in texts.items() if text is not None}
+    unknown = [name for name in (*numbers, *texts) if name not in known]
+    removal = f" REMOVE {', '.join(f'#{name}' for name in unknown)}" if unknown else ""
     return {
-        "gateway": {"S": state.gateway},
-        "congestion_state": {"S": state.congestion_state},
-        **{name: {"N": str(value)} for name, value in numbers.items() if value is not None},
+        "Key": {"segment": {"N": str(state.segment)}},
+        "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in known) + removal,
+        "ConditionExpression": _NO_STATE_OR_AN_OLDER,
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        "ExpressionAttributeNames": {f"#{name}": name for name in (*known, *unknown)},
+        "ExpressionAttributeValues": {f":{name}": value for name, value in known.items()},
     }
 
 
-def segment_state(item: "Item") -> SegmentState:
-    """The state in an item that `segment_item` made."""
+def segment_state(item: "Item") -> SegmentState | None:
+    """The state in an item of the segments table; None in one of which no gateway has told yet."""
+    if "window_start_ms" not in item:
+        return None
 
     def whole(name: str) -> int:
         return int(item[name]["N"])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from botocore.exceptions import ClientError
 
-from cloud.functions.processor.items import segment_item, segment_state, sensors_item, window_item
+from cloud.functions.processor.items import segment_state, segment_update, sensors_item, window_item
 from cloud.functions.processor.logic import SegmentState, SensorsRecord, WindowRecord
 from cloud.functions.processor.settings import Settings
 from cloud.functions.shared.aws import error_code
@@ -18,11 +18,6 @@ _T = TypeVar("_T")
 
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
 _NEW_OR_HIGHER_REVISION: Final = "attribute_not_exists(g) OR r < :r"
-_NEW_OR_NEWER_STATE: Final = (
-    "attribute_not_exists(#segment) OR window_start_ms < :w OR (window_start_ms = :w AND "
-    "(epoch < :e OR (epoch = :e AND revision < :r)))"
-)
-_NAMES: Final = {"#segment": "segment"}  # a word that DynamoDB reserves
 _MAX_KEYS: Final = 100  # of a BatchGetItem, and items of a transaction
 # From so many states on, one transaction instead of single writes: twice the price for a fraction of the time. It
 # happens at a gateway's first window and when a jam spreads, which is when time matters.
@@ -78,8 +73,8 @@ class Store:
             for _ in range(3):
                 response = self._client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
                 for item in response["Responses"].get(table, ()):
-                    state = segment_state(item)
-                    found[state.segment] = state
+                    if state := segment_state(item):
+                        found[state.segment] = state
                 unread = response.get("UnprocessedKeys", {}).get(table)
                 if not unread:
                     break
@@ -100,18 +95,12 @@ class Store:
 
     def _put_segment(self, state: SegmentState) -> SegmentState:
         try:
-            self._client.put_item(
-                TableName=self._settings.segments_table,
-                Item=segment_item(state),
-                ConditionExpression=_NEW_OR_NEWER_STATE,
-                ExpressionAttributeNames=_NAMES,
-                ExpressionAttributeValues=_rank_values(state),
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
+            self._client.update_item(TableName=self._settings.segments_table, **segment_update(state))
         except ClientError as error:
             if error_code(error).startswith(_CONDITION_FAILED):
-                newer: dict[str, AttributeValueTypeDef] = error.response["Item"]  # type: ignore[typeddict-item]
-                return segment_state(newer)
+                item: dict[str, AttributeValueTypeDef] = error.response["Item"]  # type: ignore[typeddict-item]
+                if newer := segment_state(item):  # the condition holds where there is none
+                    return newer
             raise
         return state
 
@@ -120,18 +109,7 @@ class Store:
         table = self._settings.segments_table
         try:
             self._client.transact_write_items(
-                TransactItems=[
-                    {
-                        "Put": {
-                            "TableName": table,
-                            "Item": segment_item(state),
-                            "ConditionExpression": _NEW_OR_NEWER_STATE,
-                            "ExpressionAttributeNames": _NAMES,
-                            "ExpressionAttributeValues": _rank_values(state),
-                        }
-                    }
-                    for state in states
-                ]
+                TransactItems=[{"Update": {"TableName": table, **segment_update(state)}} for state in states]
             )
         except self._client.exceptions.TransactionCanceledException as error:
             reasons = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}
@@ -139,11 +117,6 @@ class Store:
                 return False
             raise
         return True
-
-
-def _rank_values(state: SegmentState) -> "dict[str, AttributeValueTypeDef]":
-    window_start_ms, epoch, revision = state.age_rank
-    return {":w": {"N": str(window_start_ms)}, ":e": {"N": str(epoch)}, ":r": {"N": str(revision)}}
 
 
 def _chunks(values: Sequence[_T]) -> Iterator[Sequence[_T]]:

@@ -169,7 +169,7 @@ ROLES = {
     "ProcessorRole": {
         ("dynamodb:PutItem", "<TablesWindows.Arn>"),
         ("dynamodb:PutItem", "<TablesSensors.Arn>"),
-        ("dynamodb:PutItem", "<TablesSegments.Arn>"),
+        ("dynamodb:UpdateItem", "<TablesSegments.Arn>"),
         ("dynamodb:BatchGetItem", "<TablesSegments.Arn>"),
         ("kinesis:DescribeStream", "<IngestWindows.Arn>"),
         ("kinesis:DescribeStreamSummary", "<IngestWindows.Arn>"),
@@ -244,6 +244,21 @@ def test_table_has_its_keys_and_forgets(
 
     assert [(k["AttributeName"], k["KeyType"], types[k["AttributeName"]]) for k in table["KeySchema"]] == keys
     assert table.get("TimeToLiveSpecification") == ({"AttributeName": ttl, "Enabled": True} if ttl else None)
+
+
+def test_segments_are_found_by_location_at_no_cost_and_by_congestion_while_congested(stack: Synthesised) -> None:
+    indexes = stack.one("AWS::DynamoDB::GlobalTable", "TablesSegments")["GlobalSecondaryIndexes"]
+
+    assert {
+        index["IndexName"]: (
+            [key["AttributeName"] for key in index["KeySchema"]],
+            index["Projection"]["ProjectionType"],
+        )
+        for index in indexes
+    } == {
+        "ByLocation": (["district", "segment"], "KEYS_ONLY"),
+        "ByCongestion": (["band", "congestion_level"], "ALL"),
+    }
 
 
 def test_mapping_isolates_what_fails_and_gives_up_visibly(stack: Synthesised) -> None:

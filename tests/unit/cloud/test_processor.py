@@ -174,7 +174,7 @@ def test_throttled_record_is_delivered_again_and_the_others_land(world: World) -
 
 
 def test_window_whose_states_failed_is_acknowledged_yet_delivered_again_until_they_are_written(world: World) -> None:
-    throttle("PutItem", lambda params: params["TableName"] == "segments")
+    throttle("UpdateItem", lambda params: params["TableName"] == "segments")
     record = record_of(make_window(1))
 
     assert process(record) == ["0"]
@@ -302,6 +302,31 @@ def test_keys_left_unread_are_read_again_a_few_times(world: World, refusals: int
     else:
         assert len(store.read_segments(range(100, 104))) == found
     assert asked == [4, 1, 1]
+
+
+def test_catalogue_of_a_segment_survives_its_states(world: World) -> None:
+    catalogue = {"segment": {"N": "100"}, "district": {"S": "Harbour"}, "lanes": {"N": "3"}}
+    world.dynamodb.put_item(TableName="segments", Item=catalogue)
+
+    process(record_of(make_window(1, state=CongestionState.CONGESTED, level=70)))
+    process(record_of(make_window(2, vehicles=0, level=None, state=CongestionState.UNKNOWN)))
+
+    item = next(item for item in world.items("segments") if item["segment"]["N"] == "100")
+    assert item.items() >= catalogue.items()
+    assert item["congestion_state"] == {"S": "unknown"}
+    assert not item.keys() & {"average_speed_kmh", "congestion_level", "band"}
+
+
+@pytest.mark.parametrize("segments", [1, 8])
+def test_segment_is_in_a_band_while_it_is_congested(world: World, segments: int) -> None:
+    process(record_of(make_window(1, segments=segments, state=CongestionState.CONGESTED, level=70)))
+    assert {item["band"]["S"] for item in world.items("segments")} == {"heavy"}
+
+    process(record_of(make_window(2, segments=segments, state=CongestionState.CONGESTED, level=95)))
+    assert {item["band"]["S"] for item in world.items("segments")} == {"severe"}
+
+    process(record_of(make_window(3, segments=segments, level=5)))
+    assert all("band" not in item for item in world.items("segments"))
 
 
 def test_more_segments_than_one_read_takes(world: World) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cloud.functions.processor.items import item_bytes, segment_item, segment_state, window_item, window_key
+from cloud.functions.processor.items import item_bytes, segment_state, segment_update, window_item, window_key
 from cloud.functions.processor.logic import read_record
 from roadside.contract.codec import encode_window
 from tests.unit.cloud.messages import make_window, wrap
@@ -42,8 +42,13 @@ def test_windows_sort_by_time_then_epoch() -> None:
 def test_state_survives_its_item(vehicles: int) -> None:
     window = make_window(vehicles=vehicles, level=None if vehicles == 0 else 55)
     state = read_record(json.dumps(wrap(encode_window(window))).encode()).segments[0]
-    item = segment_item(state)
+    update = segment_update(state)
+    item = update["Key"] | {name[1:]: value for name, value in update["ExpressionAttributeValues"].items()}
 
     assert segment_state(item) == state
     assert item_bytes(item) <= 1024
     assert ("average_speed_kmh" in item) == (vehicles > 0)
+
+
+def test_item_that_only_the_catalogue_has_written_holds_no_state() -> None:
+    assert segment_state({"segment": {"N": "7"}, "district": {"S": "Harbour"}}) is None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from aggregator.intake import Intake
-from cloud.functions.processor.items import item_bytes, segment_item, sensors_item, window_item
+from cloud.functions.processor.items import item_bytes, segment_update, sensors_item, window_item
 from cloud.functions.processor.logic import read_record
 from roadside.contract import messages_pb2 as pb
 from roadside.contract import topics
@@ -138,7 +138,7 @@ def test_items_have_the_attributes_of_the_table() -> None:
 
     assert set(window_item(record, 90)) <= tables["windows"]
     assert set(sensors_item(sensors, 90)) <= tables["sensors"]
-    assert set(segment_item(record.segments[0])) <= tables["segments"]
+    assert set(segment_update(record.segments[0])["ExpressionAttributeNames"].values()) <= tables["segments"]
     assert item_bytes(window_item(record, 90)) - len(record.envelope.payload) <= 60
 
 
