@@ -43,6 +43,8 @@ class Config:
     retention_days : how long windows and alerts stay in DynamoDB
     log_retention_days : one of LOG_RETENTION_DAYS
     segment_refresh_s : age at which an unchanged segment's current state is written again
+    operations_email : who is told when an alarm begins or ends
+    people_email, people_sms : who is told of what happens on the roads
     account, region : where to; None leaves the template free of both
     """
 
@@ -53,6 +55,9 @@ class Config:
     retention_days: int = 90
     log_retention_days: int = 14
     segment_refresh_s: int = 300
+    operations_email: str | None = None
+    people_email: str | None = None
+    people_sms: str | None = None
     account: str | None = None
     region: str | None = None
 
@@ -115,8 +120,12 @@ _RANGES: Final = {
     "log_retention_days": (1, 365),
     "segment_refresh_s": (10, 86_400),
 }
+_EMAIL: Final = (r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 _TEXTS: Final = {
     "stage": (r"[a-z][a-z0-9]{0,15}", "1 to 16 small letters and digits, a letter first"),
+    "operations_email": _EMAIL,
+    "people_email": _EMAIL,
+    "people_sms": (r"\+[1-9]\d{6,14}", "a telephone number such as +491701234567"),
     "account": (r"\d{12}", "a text of 12 digits"),
     "region": (r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as eu-central-1"),
 }

@@ -9,6 +9,7 @@ from cloud.config import Config
 from cloud.parts.alerting import Alerting
 from cloud.parts.device_access import DeviceAccess
 from cloud.parts.ingest import Ingest
+from cloud.parts.observability import Observability
 from cloud.parts.processing import Processing
 from cloud.parts.tables import Tables
 
@@ -26,7 +27,7 @@ class TrafficAnalyticsPlatformStack(Stack):
 
     Attributes
     ----------
-    access, ingest, tables, alerting, processing : its parts, which the other stacks build on
+    access, ingest, tables, alerting, processing, observability : its parts, which the other stacks build on
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config, **kwargs: Any) -> None:
@@ -35,6 +36,7 @@ class TrafficAnalyticsPlatformStack(Stack):
         self.ingest = ingest = Ingest(self, "Ingest", shards=config.shards)
         self.tables = tables = Tables(self, "Tables", keeps_data=config.keeps_data)
         self.alerting = alerting = Alerting(self, "Alerting", keeps_data=config.keeps_data)
+        alerting.tell(email=config.people_email, sms=config.people_sms)
         self.processing = processing = Processing(
             self,
             "Processing",
@@ -45,6 +47,15 @@ class TrafficAnalyticsPlatformStack(Stack):
             undelivered=ingest.undelivered,
         )
         ingest.send_events_to(processing.alerts)
+        self.observability = Observability(
+            self,
+            "Observability",
+            config=config,
+            ingest=ingest,
+            tables=tables,
+            processing=processing,
+            alerting=alerting,
+        )
 
         self._output("WindowsTable", tables.windows.table_name, "One item per gateway, window and epoch")
         self._output("SensorsTable", tables.sensors.table_name, "One item per gateway, interval, epoch and part")
@@ -53,6 +64,7 @@ class TrafficAnalyticsPlatformStack(Stack):
         self._output("WindowsStream", ingest.stream.stream_name, "Messages on their way to the processor")
         self._output("EventBus", alerting.bus.event_bus_name, "Every event of Roadside")
         self._output("AlertsTopic", alerting.people.topic_arn, "Subscribe people here")
+        self._output("OperationsTopic", self.observability.operators.topic_arn, "Subscribe operators here")
         self._output("SystemsQueueUrl", alerting.systems.queue_url, "Systems receive events here")
         self._output("AlertDeadLettersUrl", alerting.dead_letters.queue_url, "Events nobody could be told")
         self._output("ParkedQueueUrl", processing.parked.queue_url, "Messages refused for good, with the reason")

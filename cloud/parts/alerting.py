@@ -7,6 +7,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -20,6 +21,7 @@ class Alerting(Construct):
     ----------
     bus : takes events with source EVENT_SOURCE, the event's kind as detail type
     people : SNS topic
+    key : encrypts what SNS holds
     systems : SQS queue; a message not deleted after 5 receptions moves to `dead_letters`
     dead_letters : also takes what the rule could not deliver
     """
@@ -39,14 +41,14 @@ class Alerting(Construct):
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=5),
         )
         # SNS's own managed key would not let EventBridge in, hence a key of ours.
-        key = kms.Key(
+        self.key = kms.Key(
             self,
             "Key",
             description="Encrypts Roadside's alerts in SNS",
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.RETAIN if keeps_data else RemovalPolicy.DESTROY,
         )
-        self.people = sns.Topic(self, "People", display_name="Roadside alerts", master_key=key)
+        self.people = sns.Topic(self, "People", display_name="Roadside alerts", master_key=self.key)
         events.Rule(
             self,
             "AllEvents",
@@ -58,3 +60,10 @@ class Alerting(Construct):
                 targets.SqsQueue(self.systems, dead_letter_queue=self.dead_letters, max_event_age=Duration.hours(24)),
             ],
         )
+
+    def tell(self, *, email: str | None, sms: str | None) -> None:
+        """Subscribe people; an e-mail address has to be confirmed by its owner."""
+        if email:
+            self.people.add_subscription(subscriptions.EmailSubscription(email))
+        if sms:
+            self.people.add_subscription(subscriptions.SmsSubscription(sms))

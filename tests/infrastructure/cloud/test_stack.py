@@ -18,6 +18,8 @@ THING = "${iot:Connection.Thing.ThingName}"
 def test_template_has_these_resources_and_no_other(stack: Synthesised) -> None:
     # All of them are types that the local cloud can create; one that it cannot would stop the whole deployment.
     assert Counter(resource["Type"] for resource in stack.resources.values()) == {
+        "AWS::CloudWatch::Alarm": 15,
+        "AWS::CloudWatch::Dashboard": 1,
         "AWS::DynamoDB::GlobalTable": 4,
         "AWS::Events::EventBus": 1,
         "AWS::Events::Rule": 1,
@@ -33,8 +35,8 @@ def test_template_has_these_resources_and_no_other(stack: Synthesised) -> None:
         "AWS::Lambda::LayerVersion": 1,
         "AWS::Lambda::Permission": 1,
         "AWS::Logs::LogGroup": 2,
-        "AWS::SNS::Topic": 1,
-        "AWS::SNS::TopicPolicy": 1,
+        "AWS::SNS::Topic": 2,
+        "AWS::SNS::TopicPolicy": 2,
         "AWS::SQS::Queue": 4,
         "AWS::SQS::QueuePolicy": 2,
     }
@@ -59,6 +61,7 @@ def test_what_holds_data_keeps_its_logical_id(stack: Synthesised) -> None:
         "AlertingDeadLetters7BD9F919",
         "AlertingSystemsC4BC70EF",
         "AlertingPeopleF5B937DE",
+        "ObservabilityOperatorsC2613CA5",
     }
 
 
@@ -72,6 +75,7 @@ def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
         "WindowsStream": "<IngestWindows>",
         "EventBus": "<AlertingBus>",
         "AlertsTopic": "<AlertingPeople>",
+        "OperationsTopic": "<ObservabilityOperators>",
         "SystemsQueueUrl": "<AlertingSystems>",
         "AlertDeadLettersUrl": "<AlertingDeadLetters>",
         "ParkedQueueUrl": "<ProcessingParked>",

@@ -1,0 +1,215 @@
+"""The dashboard, which reads like the picture of the path: from gateways at the top to people at the bottom."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from cloud.parts.alarms import own_metric
+from roadside.contract import topics
+
+_WIDTH: Final = 24  # of CloudWatch's grid
+_HEIGHT: Final = 6
+_MINUTE: Final = Duration.minutes(1)
+_RULES: Final[tuple[topics.CloudKind, ...]] = ("windows", "sensors", "events")
+# By whatever action it was: the kind of action is a dimension whose values nobody has to know.
+_FAILED_ACTIONS: Final = """SEARCH('{AWS/IoT,RuleName,ActionType} MetricName="Failure" roadside', 'Sum')"""
+
+_WRITTEN: Final = "ConsumedWriteCapacityUnits"
+_READ: Final = "ConsumedReadCapacityUnits"
+_REFUSED: Final = "WriteThrottleEvents"
+
+
+@dataclass(frozen=True, slots=True)
+class _Graph:
+    """A diagram; what `right` holds has the axis on the right to itself."""
+
+    title: str
+    left: Sequence[cloudwatch.IMetric]
+    right: Sequence[cloudwatch.IMetric] = ()
+
+
+class Dashboard(Construct):
+    """One row for each station of the path, with a line above it that says what is normal."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, name: str) -> None:
+        super().__init__(scope, construct_id)
+        self._board = cloudwatch.Dashboard(
+            self,
+            "Dashboard",
+            dashboard_name=name,
+            default_interval=Duration.hours(3),
+            period_override=cloudwatch.PeriodOverride.INHERIT,
+        )
+
+    def show_alarms(self, alarms: Sequence[cloudwatch.IAlarm]) -> None:
+        """All alarms at a glance."""
+        self._board.add_widgets(
+            cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_WIDTH, height=4)
+        )
+
+    def show_ingest(self, stream: kinesis.Stream) -> None:
+        """Gateways, rules and the stream."""
+        self._row(
+            "Gateways → IoT rules → stream",
+            "One window a gateway and window length, one summary of sensors every five minutes. What a rule cannot "
+            "deliver waits in the queue of what was given up.",
+            _Graph("Messages by rule", [_rule(kind) for kind in _RULES]),
+            _Graph(
+                "Rules' actions that failed",
+                [cloudwatch.SearchExpression(expression=_FAILED_ACTIONS, label="", period=_MINUTE)],
+            ),
+            _Graph(
+                "Stream",
+                [stream.metric_incoming_records(statistic="Sum", period=_MINUTE, label="records")],
+                [
+                    stream.metric_write_provisioned_throughput_exceeded(
+                        statistic="Average", period=_MINUTE, label="refused"
+                    )
+                ],
+            ),
+        )
+
+    def show_processor(self, processor: lambda_.Function) -> None:
+        """From the stream to the tables."""
+        self._row(
+            "Stream → processor → tables",
+            "The age is below a second or two; a backlog shows as messages stored at a higher rate, not as age.",
+            _Graph("Age of what waits", [_of(processor, "IteratorAge", "age, ms", "Maximum")]),
+            _Graph(
+                "Messages",
+                [
+                    _counted("processor", "WindowsStored", "windows"),
+                    _counted("processor", "SensorSummariesStored", "sensor summaries"),
+                    _counted("processor", "MessagesReplayed", "repeated"),
+                    _counted("processor", "SegmentStatesWritten", "segment states"),
+                ],
+            ),
+            _Graph(
+                "Trouble",
+                [
+                    _counted("processor", "RecordsParked", "parked"),
+                    _counted("processor", "RecordsFailed", "failed, to come again"),
+                    _counted("processor", "AcksFailed", "acks not published"),
+                    _counted("processor", "WindowsFromFuture", "from the future"),
+                ],
+            ),
+        )
+
+    def show_functions(self, functions: Mapping[str, lambda_.Function]) -> None:
+        """How the functions run."""
+        self._row(
+            "Functions",
+            "Errors are invocations that failed as a whole. Traces of a sample are in X-Ray.",
+            _Graph("Errors", [_of(function, "Errors", name) for name, function in functions.items()]),
+            _Graph(
+                "Longest duration, ms",
+                [_of(function, "Duration", name, "Maximum") for name, function in functions.items()],
+            ),
+            _Graph("Invocations", [_of(function, "Invocations", name) for name, function in functions.items()]),
+        )
+
+    def show_tables(self, tables: Mapping[str, dynamodb.TableV2]) -> None:
+        """What is written and what is refused."""
+        self._row(
+            "Tables",
+            "One write unit a gateway's window; the segments' table is written when something is news.",
+            _Graph("Write units", [_of_table(table, _WRITTEN, name) for name, table in tables.items()]),
+            _Graph("Read units", [_of_table(table, _READ, name) for name, table in tables.items()]),
+            _Graph("Refused writes", [_of_table(table, _REFUSED, name) for name, table in tables.items()]),
+        )
+
+    def show_alerts(self, people: sns.Topic, systems: sqs.Queue) -> None:
+        """From an event to who must know."""
+        self._row(
+            "Events → alerts → bus → people and systems",
+            "Seconds from the roadside to the queue. An old message in the queue means that no system reads it.",
+            _Graph(
+                "Events",
+                [
+                    _counted("alerts", "EventsPublished", "published"),
+                    _counted("alerts", "EventsReplayed", "repeated"),
+                    _counted("alerts", "EventsParked", "parked"),
+                ],
+            ),
+            _Graph(
+                "People",
+                [
+                    people.metric_number_of_notifications_delivered(period=_MINUTE, label="delivered"),
+                    people.metric_number_of_notifications_failed(period=_MINUTE, label="failed"),
+                ],
+            ),
+            _Graph(
+                "Systems",
+                [systems.metric_approximate_number_of_messages_visible(period=_MINUTE, label="waiting")],
+                [systems.metric_approximate_age_of_oldest_message(period=_MINUTE, label="age of the oldest, s")],
+            ),
+        )
+
+    def show_queues(self, queues: Mapping[str, sqs.IQueue]) -> None:
+        """What waits for a person: empty when all is well."""
+        self._row(
+            "What waits for a person",
+            "Zero, each of them. The runbook says how to empty them without losing anything.",
+            _Graph(
+                "Messages",
+                [
+                    queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=_MINUTE, label=name)
+                    for name, queue in queues.items()
+                ],
+            ),
+        )
+
+    def _row(self, title: str, normal: str, *graphs: _Graph) -> None:
+        self._board.add_widgets(
+            cloudwatch.TextWidget(
+                markdown=f"## {title}\n{normal}",
+                width=_WIDTH,
+                height=2,
+                background=cloudwatch.TextWidgetBackground.TRANSPARENT,
+            )
+        )
+        self._board.add_widgets(
+            *(
+                cloudwatch.GraphWidget(
+                    title=graph.title,
+                    left=list(graph.left),
+                    right=list(graph.right),
+                    width=_WIDTH // len(graphs),
+                    height=_HEIGHT,
+                )
+                for graph in graphs
+            )
+        )
+
+
+def _counted(service: str, name: str, label: str) -> cloudwatch.Metric:
+    """What a function counts itself, a minute."""
+    return own_metric(service, name).with_(label=label)
+
+
+def _of(function: lambda_.Function, metric: str, label: str, statistic: str = "Sum") -> cloudwatch.Metric:
+    return function.metric(metric, statistic=statistic, period=_MINUTE, label=label)
+
+
+def _of_table(table: dynamodb.TableV2, metric: str, label: str) -> cloudwatch.Metric:
+    return table.metric(metric, statistic="Sum", period=_MINUTE, label=label)
+
+
+def _rule(kind: topics.CloudKind) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace="AWS/IoT",
+        metric_name="TopicMatch",
+        dimensions_map={"RuleName": topics.rule_name(kind)},
+        statistic="Sum",
+        period=_MINUTE,
+        label=kind,
+    )
