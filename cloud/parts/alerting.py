@@ -11,6 +11,8 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cloud.parts.dead_letters import DeadLetters
+
 EVENT_SOURCE: Final = "roadside"
 
 
@@ -29,13 +31,13 @@ class Alerting(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, keeps_data: bool) -> None:
         super().__init__(scope, construct_id)
         self.bus = events.EventBus(self, "Bus", description="What happens on the roads, told by Roadside")
-        self.dead_letters = sqs.Queue(
-            self, "DeadLetters", encryption=sqs.QueueEncryption.SQS_MANAGED, retention_period=Duration.days(14)
-        )
+        self.dead_letters = DeadLetters(self, "DeadLetters", keeps_data=keeps_data)
         self.systems = sqs.Queue(
             self,
             "Systems",
             encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            removal_policy=RemovalPolicy.RETAIN if keeps_data else RemovalPolicy.DESTROY,
             retention_period=Duration.days(4),
             visibility_timeout=Duration.seconds(60),
             dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=5),
@@ -48,7 +50,7 @@ class Alerting(Construct):
             enable_key_rotation=True,
             removal_policy=RemovalPolicy.RETAIN if keeps_data else RemovalPolicy.DESTROY,
         )
-        self.people = sns.Topic(self, "People", display_name="Roadside alerts", master_key=self.key)
+        self.people = sns.Topic(self, "People", display_name="Roadside alerts", master_key=self.key, enforce_ssl=True)
         events.Rule(
             self,
             "AllEvents",

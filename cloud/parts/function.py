@@ -14,6 +14,7 @@ from constructs import Construct
 
 from cloud import layer, staging
 from cloud.config import Config
+from cloud.parts.permissions import accept, allow, make_role
 
 _RUNTIME: Final = lambda_.Runtime.PYTHON_3_11
 _ARCHITECTURE: Final = lambda_.Architecture.X86_64
@@ -28,11 +29,6 @@ _RETENTION: Final = {
     180: logs.RetentionDays.SIX_MONTHS,
     365: logs.RetentionDays.ONE_YEAR,
 }
-
-
-def allow(resource: str, *actions: str) -> iam.PolicyStatement:
-    """A statement that allows `actions` on one resource."""
-    return iam.PolicyStatement(actions=list(actions), resources=[resource])
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +76,21 @@ class Function(lambda_.Function):
             retention=_RETENTION[config.log_retention_days],
             removal_policy=RemovalPolicy.DESTROY,
         )
+        role = make_role(
+            scope,
+            f"{construct_id}Role",
+            service="lambda.amazonaws.com",
+            statements=[
+                *statements,
+                allow(log_group.log_group_arn, "logs:CreateLogStream", "logs:PutLogEvents"),
+                allow(
+                    "*",
+                    "xray:PutTelemetryRecords",
+                    "xray:PutTraceSegments",
+                    because="X-Ray has no resources that a policy could name",
+                ),
+            ],
+        )
         super().__init__(
             scope,
             construct_id,
@@ -97,28 +108,12 @@ class Function(lambda_.Function):
             reserved_concurrent_executions=reserved_concurrency,
             environment={**environment, "POWERTOOLS_LOG_LEVEL": "INFO"},
             # Every statement is spelled out; CDK shall add none of its own.
-            role=_role(scope, f"{construct_id}Role", log_group, statements).without_policy_updates(),
+            role=role.without_policy_updates(),
             retry_attempts=asynchronous.retry_attempts if asynchronous else None,
             max_event_age=asynchronous.max_event_age if asynchronous else None,
             on_failure=destinations.SqsDestination(asynchronous.on_failure) if asynchronous else None,
         )
-
-
-def _role(
-    scope: Construct, construct_id: str, log_group: logs.ILogGroup, statements: Sequence[iam.PolicyStatement]
-) -> iam.Role:
-    own = [
-        # The streams of this one log group.
-        allow(log_group.log_group_arn, "logs:CreateLogStream", "logs:PutLogEvents"),
-        # X-Ray has no resources that a policy could name.
-        allow("*", "xray:PutTelemetryRecords", "xray:PutTraceSegments"),
-    ]
-    return iam.Role(
-        scope,
-        construct_id,
-        assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-        inline_policies={"Work": iam.PolicyDocument(statements=[*statements, *own])},
-    )
+        accept(self, "Python 3.11 runs on gateways and in the local cloud too, so tests run what Lambda runs", "L1")
 
 
 def _layer_of(stack: Stack) -> lambda_.ILayerVersion:

@@ -2,14 +2,15 @@
 
 from typing import Final
 
-from aws_cdk import Aws, Duration
+from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cloud.parts.dead_letters import DeadLetters
+from cloud.parts.permissions import allow, make_role
 from roadside.contract import topics
 
 _SQL_VERSION: Final = "2016-03-23"
@@ -26,24 +27,22 @@ class Ingest(Construct):
     undelivered : what a rule, the stream's mapping or an asynchronous invocation gave up on
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, shards: int) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, shards: int, keeps_data: bool) -> None:
         super().__init__(scope, construct_id)
         self.stream = kinesis.Stream(
             self,
             "Windows",
             shard_count=shards,
-            retention_period=Duration.hours(24),
+            retention_period=Duration.days(7),
             encryption=kinesis.StreamEncryption.MANAGED,
+            removal_policy=RemovalPolicy.RETAIN if keeps_data else RemovalPolicy.DESTROY,
         )
-        self.undelivered = sqs.Queue(
-            self, "Undelivered", encryption=sqs.QueueEncryption.SQS_MANAGED, retention_period=Duration.days(14)
-        )
+        self.undelivered = DeadLetters(self, "Undelivered", keeps_data=keeps_data)
         self._send_to_stream("windows", "Windows of all gateways to the stream")
         self._send_to_stream("sensors", "Summaries of all gateways' sensors to the stream")
 
     def _send_to_stream(self, kind: topics.CloudKind, description: str) -> None:
-        put = iam.PolicyStatement(actions=["kinesis:PutRecord"], resources=[self.stream.stream_arn])
-        role = self._rule_role(f"{kind.title()}RuleRole", put)
+        role = self._rule_role(f"{kind.title()}RuleRole", allow(self.stream.stream_arn, "kinesis:PutRecord"))
         self._rule(
             f"{kind.title()}Rule",
             kind,
@@ -75,12 +74,11 @@ class Ingest(Construct):
         )
 
     def _rule_role(self, construct_id: str, *statements: iam.PolicyStatement) -> iam.Role:
-        to_undelivered = iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[self.undelivered.queue_arn])
-        return iam.Role(
+        return make_role(
             self,
             construct_id,
-            assumed_by=iam.ServicePrincipal("iot.amazonaws.com"),
-            inline_policies={"Deliver": iam.PolicyDocument(statements=[*statements, to_undelivered])},
+            service="iot.amazonaws.com",
+            statements=[*statements, allow(self.undelivered.queue_arn, "sqs:SendMessage")],
         )
 
     def _rule(

@@ -13,7 +13,9 @@ from constructs import Construct
 
 from cloud.config import Config
 from cloud.parts.alerting import EVENT_SOURCE
-from cloud.parts.function import Asynchronous, Function, allow
+from cloud.parts.dead_letters import DeadLetters
+from cloud.parts.function import Asynchronous, Function
+from cloud.parts.permissions import allow
 from cloud.parts.tables import Tables
 from roadside.contract import topics
 
@@ -43,9 +45,7 @@ class Processing(Construct):
         super().__init__(scope, construct_id)
         self._config = config
         self._tables = tables
-        self.parked = sqs.Queue(
-            self, "Parked", encryption=sqs.QueueEncryption.SQS_MANAGED, retention_period=Duration.days(14)
-        )
+        self.parked = DeadLetters(self, "Parked", keeps_data=config.keeps_data)
         self.processor = self._add_processor(stream, undelivered)
         self.alerts = self._add_alerts(bus, undelivered)
 
@@ -131,6 +131,9 @@ class Processing(Construct):
         """What a function that takes messages of gateways may do with each."""
         return [
             allow(self.parked.queue_arn, "sqs:SendMessage"),
-            # Acks go to whichever gateway sent the message, hence every gateway's acks topic and no other.
-            allow(f"arn:{Aws.PARTITION}:iot:{Aws.REGION}:{Aws.ACCOUNT_ID}:topic/{_EVERY_ACKS_TOPIC}", "iot:Publish"),
+            allow(
+                f"arn:{Aws.PARTITION}:iot:{Aws.REGION}:{Aws.ACCOUNT_ID}:topic/{_EVERY_ACKS_TOPIC}",
+                "iot:Publish",
+                because="Acks go to whichever gateway sent the message: every gateway's acks topic and no other",
+            ),
         ]

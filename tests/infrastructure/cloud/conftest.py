@@ -1,6 +1,5 @@
-"""The stack, synthesised once, and short ways into its template."""
+"""The stacks, synthesised once, and short ways into its template."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,14 @@ from cloud.app import PLATFORM, build
 
 @dataclass(frozen=True)
 class Synthesised:
-    """An assembly on disk and its one template."""
+    """One stack of an assembly on disk."""
 
-    assembly: Path
+    template_file: Path
     template: dict[str, Any]
 
     @property
-    def template_file(self) -> Path:
-        return self.assembly / f"{PLATFORM}.template.json"
-
-    @property
     def resources(self) -> dict[str, dict[str, Any]]:
-        resources: dict[str, dict[str, Any]] = self.template["Resources"]
+        resources: dict[str, dict[str, Any]] = self.template.get("Resources", {})
         return resources
 
     def of_type(self, resource_type: str) -> dict[str, dict[str, Any]]:
@@ -61,12 +56,31 @@ def _readable(logical_id: str) -> str:
     return logical_id if "::" in logical_id else logical_id[:-8]
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synthesised]:
-    """The default deployment, of stage dev."""
+def synthesise(outdir: Path, context: dict[str, object] | None = None) -> dict[str, Synthesised]:
+    """Every stack by its id in the assembly."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("CDK_OUTDIR", "CDK_CONTEXT_JSON"):
             patch.delenv(name, raising=False)
-        app, stacks = build(outdir=tmp_path_factory.mktemp("assembly"))
+        app, _ = build(context, outdir)
         assembly = app.synth()
-        yield Synthesised(Path(assembly.directory), assembly.get_stack_by_name(stacks.platform.stack_name).template)
+    return {stack.id: Synthesised(Path(stack.template_full_path), stack.template) for stack in assembly.stacks}
+
+
+@pytest.fixture(scope="session")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesised]:
+    """The default deployment, of stage dev."""
+    return synthesise(tmp_path_factory.mktemp("dev"))
+
+
+@pytest.fixture(scope="session")
+def prod(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesised]:
+    """A deployment that keeps its data."""
+    return synthesise(
+        tmp_path_factory.mktemp("prod"), {"stage": "prod", "region": "eu-central-1", "account": "123456789012"}
+    )
+
+
+@pytest.fixture(scope="session")
+def stack(dev: dict[str, Synthesised]) -> Synthesised:
+    """The platform of the default deployment."""
+    return dev[PLATFORM]

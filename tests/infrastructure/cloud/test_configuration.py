@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloud import layer, node, paths
-from cloud.app import build, read_context
+from cloud.app import read_context
 from cloud.config import Config, ConfigError
 from cloud.layer import LayerMissingError
 
@@ -48,16 +48,6 @@ def test_gateways_do_not_outnumber_sensors() -> None:
 @pytest.mark.parametrize(("sensors", "gateways", "shards"), [(2000, 8, 1), (50_000, 200, 1), (500_000, 2000, 6)])
 def test_shards_follow_the_city(sensors: int, gateways: int, shards: int) -> None:
     assert Config(sensors=sensors, gateways=gateways).shards == shards
-
-
-def test_production_keeps_its_tables(tmp_path: Path) -> None:
-    app, stacks = build({"stage": "prod", "region": "eu-central-1", "account": "123456789012"}, outdir=tmp_path)
-    template = app.synth().get_stack_by_name(stacks.platform.stack_name).template
-    tables = [r for r in template["Resources"].values() if r["Type"] == "AWS::DynamoDB::GlobalTable"]
-
-    assert stacks.platform.stack_name == "roadside-prod"
-    assert {table["DeletionPolicy"] for table in tables} == {"Retain"}
-    assert all(table["Properties"]["Replicas"][0]["DeletionProtectionEnabled"] for table in tables)
 
 
 def test_missing_layer_says_what_to_run(tmp_path: Path) -> None:

@@ -1,9 +1,5 @@
 """What the template promises: topics from the contract, data kept safe, failures kept visible, least privilege."""
 
-import subprocess
-import sys
-from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,33 +9,6 @@ from tests.infrastructure.cloud.conftest import Synthesised
 
 IOT = "arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>"
 THING = "${iot:Connection.Thing.ThingName}"
-
-
-def test_template_has_these_resources_and_no_other(stack: Synthesised) -> None:
-    # All of them are types that the local cloud can create; one that it cannot would stop the whole deployment.
-    assert Counter(resource["Type"] for resource in stack.resources.values()) == {
-        "AWS::CloudWatch::Alarm": 15,
-        "AWS::CloudWatch::Dashboard": 1,
-        "AWS::DynamoDB::GlobalTable": 4,
-        "AWS::Events::EventBus": 1,
-        "AWS::Events::Rule": 1,
-        "AWS::IAM::Role": 5,
-        "AWS::IoT::Policy": 1,
-        "AWS::IoT::ThingGroup": 1,
-        "AWS::IoT::TopicRule": 3,
-        "AWS::KMS::Key": 1,
-        "AWS::Kinesis::Stream": 1,
-        "AWS::Lambda::EventInvokeConfig": 1,
-        "AWS::Lambda::EventSourceMapping": 1,
-        "AWS::Lambda::Function": 2,
-        "AWS::Lambda::LayerVersion": 1,
-        "AWS::Lambda::Permission": 1,
-        "AWS::Logs::LogGroup": 2,
-        "AWS::SNS::Topic": 2,
-        "AWS::SNS::TopicPolicy": 2,
-        "AWS::SQS::Queue": 4,
-        "AWS::SQS::QueuePolicy": 2,
-    }
 
 
 def test_what_holds_data_keeps_its_logical_id(stack: Synthesised) -> None:
@@ -310,16 +279,6 @@ def test_events_reach_people_and_systems_or_the_dead_letters(stack: Synthesised)
     assert stack.one("AWS::KMS::Key")["EnableKeyRotation"] is True
 
 
-def test_queues_are_encrypted_and_dead_letters_live_long(stack: Synthesised) -> None:
-    queues = stack.of_type("AWS::SQS::Queue")
-
-    assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
-    two_weeks_s = 14 * 86_400
-    assert {n for n, q in queues.items() if q["MessageRetentionPeriod"] == two_weeks_s} == {
-        n for n in queues if "Systems" not in n
-    }
-
-
 @pytest.mark.parametrize(
     ("name", "own"),
     [
@@ -347,22 +306,3 @@ def test_function_is_configured(stack: Synthesised, name: str, own: dict[str, st
     }
     logs = stack.one("AWS::Logs::LogGroup", f"{name.title()}Logs")
     assert logs["RetentionInDays"] == 14
-
-
-def test_cfn_lint_finds_no_error(stack: Synthesised) -> None:
-    command = [
-        str(Path(sys.executable).with_name("cfn-lint")),
-        "--non-zero-exit-code",
-        "error",
-        str(stack.template_file),
-    ]
-    linted = subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert linted.returncode == 0, linted.stdout + linted.stderr
-
-
-def test_template_can_be_deployed_anywhere(stack: Synthesised) -> None:
-    text = stack.template_file.read_text()
-
-    assert "000000000000" not in text
-    assert "us-east-1" not in text
