@@ -15,6 +15,7 @@ import threading
 
 from simulator.local_cloud import guard
 from simulator.local_cloud.shims import (
+    alarm_evaluation,
     async_invocation,
     certificate_authority,
     kinesis_expiry,
@@ -41,6 +42,7 @@ SHIMS = (
     secure_transport,
     worker_logs,
     metrics,
+    alarm_evaluation,
 )
 
 

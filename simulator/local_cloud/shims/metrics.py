@@ -28,7 +28,6 @@ HOOKS = (
         "record_metric",
         "(namespace: str, metric_name: str, value: float, unit: str = 'None', dimensions: dict | None = None) -> None",
     ),
-    Hook(_CLOUDWATCH, "_evaluate_all_alarms", "()"),
     Hook(
         _LAMBDA,
         "_emit_lambda_metrics",
@@ -140,7 +139,7 @@ def filtered_metrics(metric_filter: Mapping[str, Any], matches: bool, message: s
 
 
 def record(datum: Datum) -> None:
-    """Put one value where alarms look. Call `evaluate_alarms` after the last."""
+    """Put one value where alarms look."""
     from ministack.services import cloudwatch  # noqa: PLC0415
 
     cloudwatch.record_metric(datum.namespace, datum.name, datum.value, datum.unit, dict(datum.dimensions))
@@ -150,13 +149,6 @@ def record_iterator_age(function_name: str, arrived_s: float) -> None:
     """How old the last record of a batch was when the batch was handed over."""
     age_ms = max(0.0, 1000 * (time.time() - arrived_s))
     record(Datum("AWS/Lambda", "IteratorAge", age_ms, "Milliseconds", {"FunctionName": function_name}))
-
-
-def evaluate_alarms() -> None:
-    """Let every alarm look at its metric."""
-    from ministack.services import cloudwatch  # noqa: PLC0415
-
-    cloudwatch._evaluate_all_alarms()
 
 
 def _of_log_lines(group_name: str, events: list[dict[str, Any]]) -> Iterator[Datum]:
@@ -199,7 +191,6 @@ def install() -> None:
         config = func.get("config") or func
         emit_metrics(config.get("FunctionName", "unknown"), duration_ms, error, throttle=False)
         emit_logs(func, request_id, log_text, error, duration_ms, log_source=log_source)
-        evaluate_alarms()
 
     def fan_out_and_measure(group_name: str, stream_name: str, events: list[dict[str, Any]]) -> None:
         try:

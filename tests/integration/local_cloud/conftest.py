@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from simulator.assembly import STACK, ensure_assembly
 from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import DeviceIdentity, register_devices
 from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
@@ -67,6 +68,19 @@ def cloud() -> Iterator[LocalCloud]:
 def stack(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     assembly = write_assembly(tmp_path_factory.mktemp("assembly"), {"Traffic": traffic_stack()})
     return Stack(cloud, deploy_assembly(cloud, assembly, ["Traffic"])["Traffic"])
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Roadside's own stack, as a run deploys it, and its outputs."""
+
+    cloud: LocalCloud
+    outputs: dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def platform(cloud: LocalCloud) -> Platform:
+    return Platform(cloud, deploy_assembly(cloud, ensure_assembly(), [STACK])[STACK])
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,47 @@
+"""What goes wrong in the real stack raises its alarm, and nobody else's."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from simulator.local_cloud.local_cloud import LocalCloud
+from tests.integration.local_cloud.conftest import Platform
+from tests.integration.local_cloud.support import eventually
+
+
+def queue_of(cloud: LocalCloud, topic: str) -> str:
+    """A queue that takes what the topic tells, as an operator's mailbox would."""
+    sqs = cloud.client("sqs")
+    url: str = sqs.create_queue(QueueName="mailbox")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    may_send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    policy = {"Version": "2012-10-17", "Statement": [{**may_send, "Resource": arn}]}
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    return url
+
+
+def take(cloud: LocalCloud, url: str) -> list[dict[str, Any]]:
+    messages = cloud.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
+
+
+def test_poison_record_raises_the_alarm_that_says_what_to_do(platform: Platform) -> None:
+    cloud, outputs = platform.cloud, platform.outputs
+    mailbox = queue_of(cloud, outputs["OperationsTopic"])
+    cloud.client("kinesis").put_record(
+        StreamName=outputs["WindowsStream"], Data=b'{"gateway": "gw-poison"}', PartitionKey="gw-poison"
+    )
+    told: dict[str, dict[str, Any]] = {}
+
+    def parked_is_told() -> bool:
+        told.update({alarm["AlarmName"]: alarm for alarm in take(cloud, mailbox)})
+        return "roadside-dev-messages-parked" in told
+
+    eventually(parked_is_told)
+
+    alarm = told["roadside-dev-messages-parked"]
+    assert alarm["NewStateValue"] == "ALARM"
+    assert "docs/operations/runbook.md#messages-parked" in alarm["AlarmDescription"]
+    assert told.keys().isdisjoint({"roadside-dev-messages-undelivered", "roadside-dev-alerts-undelivered"})
