@@ -151,7 +151,7 @@ def check(
         gateway.store.close()
 
 
-@settings(max_examples=40, derandomize=True)
+@settings(max_examples=120)
 @given(
     weather=weathers, story_steps=st.lists(steps, max_size=30), offers_again=st.booleans(), seed=st.integers(0, 2**32)
 )

@@ -101,6 +101,15 @@ class Lanes:
         self._drop_gone(self._fresh[lane])
         return [s for s in heapq.nsmallest(limit, self._fresh[lane]) if s in self._deliveries]
 
+    def fresh_is_older(self, lane: Lane) -> bool:
+        """Whether the lane's next message is a window that must be offered first."""
+        fresh = self._fresh.get(lane)
+        if not fresh:
+            return False
+        self._drop_gone(fresh)
+        head = self.head(lane)
+        return bool(fresh) and (head is None or fresh[0] < head)
+
     def admit(self, lane: Lane, sequences: Iterable[int]) -> None:
         """These, the next fresh ones of the lane, are offered now."""
         for sequence in sequences:

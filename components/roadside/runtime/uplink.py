@@ -2,8 +2,9 @@
 
 Order: events, then live windows, then sensor summaries, then backlog (windows older than `live_ms`), each the oldest
 first. A lane leaves a place of the sending window to the lanes before it, so that an event never waits behind a
-backlog. A message that stays unacknowledged is sent again, at ever longer intervals; the cloud tells repetitions by
-(gateway, epoch, sequence).
+backlog; and after so many others the backlog has a turn before them, so that it does not wait for ever where live
+windows take every place. A message that stays unacknowledged is sent again, at ever longer intervals; the cloud tells
+repetitions by (gateway, epoch, sequence).
 
 While the way is closed - the bus is unavailable, or takes messages and nothing is acknowledged for `silence_ms` - no
 fresh window is touched: only events and what may have been sent already are tried. So an outage of days leaves windows
@@ -29,6 +30,8 @@ MAX_PUBLISHES_PER_SECOND: Final = 90  # IoT Core discards beyond 100/s of one ga
 _OF_THE_WAY: Final = ("publishes_per_second", "min_retry_ms", "max_retry_ms", "silence_ms")
 DISK_RETRY_MS: Final = 1000
 OFFERED_AT_ONCE: Final = 32  # one write to the disk for so many windows of a backlog
+BACKLOG_WAITS_FOR: Final = 7  # messages of the lanes before it; then it is its turn
+_IN_TURN: Final = (Lane.EVENTS, Lane.BACKLOG, Lane.LIVE, Lane.SENSORS)
 
 _log = logging.getLogger(__name__)
 
@@ -141,6 +144,7 @@ class Uplink:
         self._way = Way(**self._settings.way())
         self._budget = DailyBudget(outbox, self._settings.daily_budget_bytes)
         self._held_by_budget = False
+        self._since_backlog = 0  # messages of other lanes
         self._flowing = True
         self._sent = self._resent = self._unavailable = self._other_epochs = self._unreadable = 0
 
@@ -294,16 +298,17 @@ class Uplink:
     def _next(self, steady_ms: int) -> tuple[Lane, int] | None:
         """The lane whose head may go now, and this head; None if nothing may."""
         self._held_by_budget = False
-        for lane in Lane:
+        lanes = Lane if self._since_backlog < BACKLOG_WAITS_FOR else _IN_TURN
+        for place, lane in enumerate(lanes):
             # Sensor summaries are few, so the backlog need not leave them a place.
-            reserved = min(lane, Lane.SENSORS)
+            reserved = min(place, Lane.SENSORS)
             if len(self._in_flight) >= max(1, self._settings.window - reserved):
                 return None
             if not self._budget.allows(lane):
-                waits = self._lanes.head(lane) is not None or self._lanes.fresh(lane, 1)
-                self._held_by_budget = self._held_by_budget or bool(waits)
+                waits = self._lanes.head(lane) is not None or self._lanes.fresh_is_older(lane)
+                self._held_by_budget = self._held_by_budget or waits
                 continue
-            if self._lanes.head(lane) is None:
+            if self._lanes.fresh_is_older(lane):
                 self._admit(lane, steady_ms)
             sequence = self._lanes.head(lane)
             if sequence is not None:
@@ -360,6 +365,7 @@ class Uplink:
     def _taken(self, lane: Lane, sequence: int, delivery: Delivery, steady_ms: int) -> None:
         """The bus has taken the head of `lane`."""
         self._lanes.take(lane)
+        self._since_backlog = 0 if lane is Lane.BACKLOG else self._since_backlog + 1
         self._way.taken(steady_ms)
         self._sent += 1
         self._resent += delivery.attempts > 0

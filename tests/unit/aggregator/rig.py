@@ -89,6 +89,9 @@ LAYOUTS = {
     "removed": [segment(2, 20, 21)],
     "renumbered": [segment(3, 20, 21), segment(5, 10, 11)],
 }
+# Steps of 20 s in which a gateway has to be rid of its messages: in the worst weather half of the tries are in vain,
+# and a message is tried every five minutes at last.
+PATIENCE = 600
 SENSORS = (10, 11, 20, 21, 30, 31)
 ALWAYS_KNOWN = (20, 21)  # part of every layout
 _SENSORS_OF = {
@@ -277,8 +280,7 @@ class Gateway:
         self.tick()
         last = max((header.sequence for header in self.store.outbox.headers()), default=0)
         last = max(last, *(sequence for _, sequence in self.cloud.messages), 0, 0)
-        # Bad weather makes resends rare, up to one an hour, so the bound is eleven hours.
-        for _ in range(2000):
+        for _ in range(PATIENCE):
             if all(header.sequence > last for header in self.store.outbox.headers()):
                 return last
             self.pass_time(20_000)
@@ -289,7 +291,7 @@ class Gateway:
         self.pipeline.drain(self.clock_ms)
         self.tick()
         end_ms = max((window.key.start_ms for window in self.store.outbox.windows(0, MAX_INTEGER)), default=0) + 1
-        for _ in range(2000):
+        for _ in range(PATIENCE):
             # Dead letters that were revived no longer tell which window they are of.
             unplaced = "SELECT 1 FROM outbox WHERE kind = 'windows' AND start_ms IS NULL LIMIT 1"
             if not self.store.outbox.windows(0, end_ms) and not self.store._database.query(unplaced):

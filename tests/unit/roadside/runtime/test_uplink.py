@@ -106,6 +106,29 @@ def test_a_full_window_of_backlog_leaves_places_for_live_windows_and_events() ->
     assert bench.take() == [b"live"]
 
 
+def test_live_windows_that_would_take_every_place_leave_the_backlog_its_turn() -> None:
+    bench = Bench(UplinkSettings(window=4, publishes_per_second=90))
+    sequences = {name: bench.queue(name, at_ms=-120_000) for name in (b"old 1", b"old 2")}
+    took: list[bytes] = []
+    for second in range(6):
+        for place in range(4):
+            name = b"live %d" % (4 * second + place)
+            sequences[name] = bench.queue(name)
+        bench.pump(1000 * second)
+        sent = bench.take()
+        bench.acknowledge(*(sequences[name] for name in sent))
+        took += sent
+    assert [place for place, name in enumerate(took) if name.startswith(b"old")] == [7, 15]
+
+
+def test_the_oldest_of_the_backlog_goes_first_also_when_it_was_never_sent_and_a_younger_one_was() -> None:
+    bench = Bench()
+    bench.queue(b"never sent", at_ms=-120_000, offered=False)
+    bench.queue(b"sent before", at_ms=-120_000)
+    bench.pump()
+    assert bench.take() == [b"never sent", b"sent before"]
+
+
 def test_an_acknowledgement_frees_a_place_and_its_message_is_never_sent_again() -> None:
     bench = Bench(UplinkSettings(window=1))
     bench.queue(b"one")
