@@ -66,7 +66,7 @@ def build(context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBL
     from cloud.tap_stack import TrafficAnalyticsPlatformStack
 
     app = App(context={**read_context(), **(context or {})}, outdir=os.environ.get("CDK_OUTDIR", str(outdir)))
-    keys = Config.__dataclass_fields__
+    keys = ("stages", *Config.__dataclass_fields__)
     config = Config.from_context({key: app.node.try_get_context(key) for key in keys})
     env = Environment(account=config.account, region=config.region)
     name = f"roadside-{config.stage}"

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,11 +37,15 @@ class Config:
 
     Parameters
     ----------
-    stage : name of the deployment; `prod` keeps its data when the stack is deleted
+    stage : one of the context's `stages`, whose values stand in for what the context itself leaves out
+    keeps_data : whether what holds data refuses to be deleted, and outlives its stack
     sensors, gateways : size of the city
     window_s : length of the gateways' windows
     retention_days : how long windows and alerts stay in DynamoDB
     log_retention_days : one of LOG_RETENTION_DAYS
+    ingest : `gateways`, or `raw` to build, for comparison, what sensors without gateways need beside it
+    stream_mode : `provisioned` with as many shards as the city needs, or `on-demand`
+    stream_retention_h : how long the stream keeps messages
     segment_refresh_s : age at which an unchanged segment's current state is written again
     operations_email : who is told when an alarm begins or ends
     people_email, people_sms : who is told of what happens on the roads
@@ -49,11 +53,15 @@ class Config:
     """
 
     stage: str = "dev"
+    keeps_data: bool = False
     sensors: int = 50_000
     gateways: int = 200
     window_s: int = 10
     retention_days: int = 90
     log_retention_days: int = 14
+    ingest: str = "gateways"
+    stream_mode: str = "provisioned"
+    stream_retention_h: int = 168
     segment_refresh_s: int = 300
     operations_email: str | None = None
     people_email: str | None = None
@@ -63,9 +71,9 @@ class Config:
 
     @classmethod
     def from_context(cls, context: Mapping[str, Any]) -> "Config":
-        """The configuration in `context`; what is absent keeps its default.
+        """The configuration in `context`; what is absent comes from its stage, and else keeps its default.
 
-        Numbers may be texts, as `cdk -c key=value` passes them.
+        Numbers and truth values may be texts, as `cdk -c key=value` passes them.
 
         Raises
         ------
@@ -74,35 +82,20 @@ class Config:
         """
         faults: list[str] = []
         values: dict[str, Any] = {}
-        for field, (least, most) in _RANGES.items():
+        context = _with_stage(context, faults)
+        for field, kind in _KINDS.items():
             if context.get(field) is None:
                 continue
-            number = _whole_number(context[field])
-            if number is None or not least <= number <= most:
-                faults.append(f"{field} = {context[field]!r}: must be a whole number from {least} to {most}")
+            value = kind.read(context[field])
+            if value is None:
+                faults.append(f"{field} = {context[field]!r}: must be {kind.meaning}")
             else:
-                values[field] = number
-        for field, (pattern, meaning) in _TEXTS.items():
-            if context.get(field) is None:
-                continue
-            text = context[field]
-            if not isinstance(text, str) or not re.fullmatch(pattern, text):
-                faults.append(f"{field} = {text!r}: must be {meaning}")
-            else:
-                values[field] = text
-        days = values.get("log_retention_days", LOG_RETENTION_DAYS[0])
-        if days not in LOG_RETENTION_DAYS:
-            faults.append(f"log_retention_days = {days}: must be one of {', '.join(map(str, LOG_RETENTION_DAYS))}")
+                values[field] = value
         if not faults and values.get("gateways", 0) > values.get("sensors", math.inf):
             faults.append(f"gateways = {values['gateways']}: must not outnumber the {values['sensors']} sensors")
         if faults:
             raise ConfigError(tuple(faults))
         return cls(**values)
-
-    @property
-    def keeps_data(self) -> bool:
-        """Whether tables outlive the stack."""
-        return self.stage == "prod"
 
     @property
     def shards(self) -> int:
@@ -112,29 +105,70 @@ class Config:
         return max(1, math.ceil(_HEADROOM * max(records, volume)))
 
 
-_RANGES: Final = {
-    "sensors": (1, 10_000_000),
-    "gateways": (1, 100_000),
-    "window_s": (1, 3600),
-    "retention_days": (1, 3650),
-    "log_retention_days": (1, 365),
-    "segment_refresh_s": (10, 86_400),
-}
-_EMAIL: Final = (r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
-_TEXTS: Final = {
-    "stage": (r"[a-z][a-z0-9]{0,15}", "1 to 16 small letters and digits, a letter first"),
+def _with_stage(context: Mapping[str, Any], faults: list[str]) -> Mapping[str, Any]:
+    """`context`, completed by what it says of its stage."""
+    stages = context.get("stages")
+    if stages is None:
+        return context
+    stage = context.get("stage") or Config.__dataclass_fields__["stage"].default
+    if stage not in stages:
+        faults.append(f"stage = {stage!r}: must be one of {', '.join(stages)}, the stages of cdk.json")
+        return context
+    unknown = stages[stage].keys() - Config.__dataclass_fields__.keys()
+    if unknown:
+        faults.append(f"stages: {stage} has no setting named {', '.join(sorted(unknown))}")
+    return {**stages[stage], **{key: value for key, value in context.items() if value is not None}}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How a setting is read; `read` gives None for what is not one."""
+
+    read: Callable[[object], Any | None]
+    meaning: str
+
+
+def _whole_number(least: int, most: int) -> _Kind:
+    def read(value: object) -> int | None:
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            return None
+        try:
+            number = int(value)
+        except ValueError:
+            return None
+        return number if least <= number <= most else None
+
+    return _Kind(read, f"a whole number from {least} to {most}")
+
+
+def _one_of(*choices: int) -> _Kind:
+    def read(value: object) -> int | None:
+        return next((choice for choice in choices if str(value) == str(choice)), None)
+
+    return _Kind(read, f"one of {', '.join(map(str, choices))}")
+
+
+def _text(pattern: str, meaning: str) -> _Kind:
+    return _Kind(lambda value: value if isinstance(value, str) and re.fullmatch(pattern, value) else None, meaning)
+
+
+_TRUTH: Final = _Kind(lambda value: {"true": True, "false": False}.get(str(value).lower()), "true or false")
+_EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
+_KINDS: Final = {
+    "stage": _text(r"[a-z][a-z0-9]{0,15}", "1 to 16 small letters and digits, a letter first"),
+    "keeps_data": _TRUTH,
+    "sensors": _whole_number(1, 10_000_000),
+    "gateways": _whole_number(1, 100_000),
+    "window_s": _whole_number(1, 3600),
+    "retention_days": _whole_number(1, 3650),
+    "log_retention_days": _one_of(*LOG_RETENTION_DAYS),
+    "ingest": _text(r"gateways|raw", "gateways or raw"),
+    "stream_mode": _text(r"provisioned|on-demand", "provisioned or on-demand"),
+    "stream_retention_h": _whole_number(24, 8760),
+    "segment_refresh_s": _whole_number(10, 86_400),
     "operations_email": _EMAIL,
     "people_email": _EMAIL,
-    "people_sms": (r"\+[1-9]\d{6,14}", "a telephone number such as +491701234567"),
-    "account": (r"\d{12}", "a text of 12 digits"),
-    "region": (r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as eu-central-1"),
+    "people_sms": _text(r"\+[1-9]\d{6,14}", "a telephone number such as +491701234567"),
+    "account": _text(r"\d{12}", "a text of 12 digits"),
+    "region": _text(r"[a-z]{2}(-[a-z]+)+-\d", "an AWS region such as eu-central-1"),
 }
-
-
-def _whole_number(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    try:
-        return int(value)
-    except ValueError:
-        return None

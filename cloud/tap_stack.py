@@ -33,7 +33,7 @@ class TrafficAnalyticsPlatformStack(Stack):
     def __init__(self, scope: Construct, construct_id: str, *, config: Config, **kwargs: Any) -> None:
         super().__init__(scope, construct_id, **kwargs)
         self.access = access = DeviceAccess(self, "DeviceAccess")
-        self.ingest = ingest = Ingest(self, "Ingest", shards=config.shards, keeps_data=config.keeps_data)
+        self.ingest = ingest = Ingest(self, "Ingest", config=config)
         self.tables = tables = Tables(self, "Tables", keeps_data=config.keeps_data)
         self.alerting = alerting = Alerting(self, "Alerting", keeps_data=config.keeps_data)
         alerting.tell(email=config.people_email, sms=config.people_sms)

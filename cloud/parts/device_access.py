@@ -23,7 +23,11 @@ class DeviceAccess(Construct):
             policy_document={
                 "Version": "2012-10-17",
                 "Statement": [
-                    _allow("iot:Connect", [_arn("client", _THING)]),
+                    # A certificate counts only while it is attached to the thing that it connects as.
+                    {
+                        **_allow("iot:Connect", [_arn("client", _THING)]),
+                        "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "true"}},
+                    },
                     _allow(
                         "iot:Publish",
                         [

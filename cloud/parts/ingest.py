@@ -9,6 +9,7 @@ from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
+from cloud.config import Config
 from cloud.parts.dead_letters import DeadLetters
 from cloud.parts.permissions import allow, make_role
 from roadside.contract import topics
@@ -16,6 +17,7 @@ from roadside.contract import topics
 _SQL_VERSION: Final = "2016-03-23"
 # The level that topics.rule_sql calls "gateway": one gateway's windows stay in order in one shard.
 _GATEWAY: Final = "${topic(3)}"
+_MODES: Final = {"provisioned": kinesis.StreamMode.PROVISIONED, "on-demand": kinesis.StreamMode.ON_DEMAND}
 
 
 class Ingest(Construct):
@@ -27,17 +29,19 @@ class Ingest(Construct):
     undelivered : what a rule, the stream's mapping or an asynchronous invocation gave up on
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, shards: int, keeps_data: bool) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         super().__init__(scope, construct_id)
+        mode = _MODES[config.stream_mode]
         self.stream = kinesis.Stream(
             self,
             "Windows",
-            shard_count=shards,
-            retention_period=Duration.days(7),
+            stream_mode=mode,
+            shard_count=config.shards if mode is kinesis.StreamMode.PROVISIONED else None,
+            retention_period=Duration.hours(config.stream_retention_h),
             encryption=kinesis.StreamEncryption.MANAGED,
-            removal_policy=RemovalPolicy.RETAIN if keeps_data else RemovalPolicy.DESTROY,
+            removal_policy=RemovalPolicy.RETAIN if config.keeps_data else RemovalPolicy.DESTROY,
         )
-        self.undelivered = DeadLetters(self, "Undelivered", keeps_data=keeps_data)
+        self.undelivered = DeadLetters(self, "Undelivered", keeps_data=config.keeps_data)
         self._send_to_stream("windows", "Windows of all gateways to the stream")
         self._send_to_stream("sensors", "Summaries of all gateways' sensors to the stream")
 

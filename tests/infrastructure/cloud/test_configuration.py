@@ -17,10 +17,28 @@ def test_cdk_json_holds_the_defaults() -> None:
 
 
 def test_numbers_may_be_texts_as_the_command_line_passes_them() -> None:
-    config = Config.from_context({"sensors": "2000", "gateways": "8", "stage": "prod", "region": "eu-central-1"})
+    config = Config.from_context({"sensors": "2000", "gateways": "8", "keeps_data": "true", "region": "eu-central-1"})
 
     assert (config.sensors, config.gateways, config.region) == (2000, 8, "eu-central-1")
     assert config.keeps_data
+
+
+def test_a_stage_is_data_that_the_context_overrides() -> None:
+    context = read_context() | {"stage": "prod", "log_retention_days": "30"}
+    config = Config.from_context(context)
+
+    assert config.keeps_data
+    assert (config.retention_days, config.log_retention_days) == (90, 30)
+
+
+def test_a_stage_that_cdk_json_does_not_know_is_refused() -> None:
+    with pytest.raises(ConfigError, match="stage = 'test': must be one of dev, prod"):
+        Config.from_context(read_context() | {"stage": "test"})
+
+
+def test_a_stage_with_a_misspelled_setting_is_refused() -> None:
+    with pytest.raises(ConfigError, match="dev has no setting named keep_data"):
+        Config.from_context({"stages": {"dev": {"keep_data": True}}})
 
 
 def test_every_fault_is_reported() -> None:
@@ -32,11 +50,14 @@ def test_every_fault_is_reported() -> None:
                 "gateways": True,
                 "window_s": 0,
                 "account": "1",
+                "keeps_data": "yes",
+                "ingest": "sensors",
+                "stream_mode": "elastic",
                 "log_retention_days": 8,
             }
         )
 
-    assert len(caught.value.faults) == 6
+    assert len(caught.value.faults) == 9
     assert "sensors = 'many'" in str(caught.value)
 
 

@@ -105,7 +105,12 @@ def test_gateway_may_be_itself_and_no_more(stack: Synthesised) -> None:
     assert policy == {
         "Version": "2012-10-17",
         "Statement": [
-            {"Effect": "Allow", "Action": "iot:Connect", "Resource": [f"{IOT}:client/{THING}"]},
+            {
+                "Effect": "Allow",
+                "Action": "iot:Connect",
+                "Resource": [f"{IOT}:client/{THING}"],
+                "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "true"}},
+            },
             {
                 "Effect": "Allow",
                 "Action": "iot:Publish",
