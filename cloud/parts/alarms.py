@@ -59,6 +59,7 @@ class Alarms(Construct):
     Attributes
     ----------
     all : every alarm, in the order in which a message passes what they watch
+    urgent : full names of those that cannot wait until morning
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, prefix: str, topic: sns.ITopic) -> None:
@@ -66,6 +67,7 @@ class Alarms(Construct):
         self._prefix = prefix
         self._action = actions.SnsAction(topic)
         self.all: list[cloudwatch.Alarm] = []
+        self.urgent: list[str] = []
 
     def watch_stream(self, stream: kinesis.Stream) -> None:
         """Whether messages arrive, and all of them."""
@@ -75,6 +77,7 @@ class Alarms(Construct):
             below=1,
             of=2,
             missing=_NO_DATA_IS_BAD,
+            urgent=True,
             says="No message of any gateway has come for ten minutes. "
             "Look whether gateways are connected (AWS IoT, Monitor) and whether their rule reaches the stream.",
         )
@@ -96,6 +99,7 @@ class Alarms(Construct):
             at_least=thresholds.iterator_age_ms,
             breaches=3,
             of=5,
+            urgent=True,
             says="Windows wait in the stream before they are stored. Nothing is lost for as long as the stream keeps "
             "it. Look for errors, throttled tables and a backlog that gateways send after an outage.",
         )
@@ -158,6 +162,7 @@ class Alarms(Construct):
         self._watch_queue(
             "alerts-undelivered",
             untold,
+            urgent=True,
             says="Events reached nobody: the topic or queue did not take them, or a system failed at one five times. "
             "Look at `python -m cloud.redrive list untold`.",
         )
@@ -172,9 +177,9 @@ class Alarms(Construct):
             "Look at the subscription, and at the account's spending limit for SMS.",
         )
 
-    def _watch_queue(self, name: str, queue: sqs.IQueue, *, says: str) -> None:
+    def _watch_queue(self, name: str, queue: sqs.IQueue, *, says: str, urgent: bool = False) -> None:
         depth = queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=_MINUTE)
-        self._add(name, depth, at_least=1, says=says)
+        self._add(name, depth, at_least=1, says=says, urgent=urgent)
 
     def _add(
         self,
@@ -187,15 +192,17 @@ class Alarms(Construct):
         breaches: int | None = None,
         of: int = 1,
         missing: cloudwatch.TreatMissingData = _NO_DATA_IS_WELL,
+        urgent: bool = False,
     ) -> None:
         """Add the alarm that begins when `breaches` of the last `of` periods, or all, are beyond the bound."""
         threshold = at_least if at_least is not None else below
         if threshold is None:
             raise ValueError(f"alarm {name}: give at_least or below")
+        full_name = f"{self._prefix}-{name}"
         alarm = metric.create_alarm(
             self,
             "".join(word.title() for word in name.split("-")),
-            alarm_name=f"{self._prefix}-{name}",
+            alarm_name=full_name,
             alarm_description=f"{says} {RUNBOOK}#{name}",
             threshold=threshold,
             comparison_operator=_AT_LEAST if at_least is not None else _BELOW,
@@ -206,6 +213,8 @@ class Alarms(Construct):
         alarm.add_alarm_action(self._action)
         alarm.add_ok_action(self._action)
         self.all.append(alarm)
+        if urgent:
+            self.urgent.append(full_name)
 
 
 def own_metric(service: str, name: str, *, statistic: str = "Sum", period: Duration = _MINUTE) -> cloudwatch.Metric:

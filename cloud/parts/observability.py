@@ -23,6 +23,7 @@ class Observability(Construct):
     ----------
     operators : SNS topic of alarms; who drives on the roads is told by another one
     alarms : every alarm, by name in docs/operations/runbook.md
+    functions : every function, by name
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Observability(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         stack_name = Stack.of(self).stack_name
-        functions = {"processor": processing.processor, "alerts": processing.alerts}
+        self.functions = functions = {"processor": processing.processor, "alerts": processing.alerts}
         written = {
             "windows": tables.windows,
             "sensors": tables.sensors,

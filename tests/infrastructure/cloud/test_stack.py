@@ -35,7 +35,12 @@ def test_what_holds_data_keeps_its_logical_id(stack: Synthesised) -> None:
 
 
 def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
-    outputs = {name: stack.resolve(output["Value"]) for name, output in stack.template["Outputs"].items()}
+    # An output with a name for others is there for another stack of ours.
+    outputs = {
+        name: stack.resolve(output["Value"])
+        for name, output in stack.template["Outputs"].items()
+        if "Export" not in output
+    }
     assert outputs == {
         "WindowsTable": "<TablesWindows>",
         "SensorsTable": "<TablesSensors>",
