@@ -1,0 +1,66 @@
+"""Every type of resource in our templates: the service of the bill that it is part of, or why it costs nothing.
+
+A test compares this with the synthesised templates, so that no resource escapes the bill.
+"""
+
+from typing import Final
+
+BILLED: Final = {
+    "AWS::Athena::WorkGroup": "Athena",
+    "AWS::CloudWatch::Alarm": "CloudWatch",
+    "AWS::CloudWatch::CompositeAlarm": "CloudWatch",
+    "AWS::CloudWatch::Dashboard": "CloudWatch",
+    "AWS::DynamoDB::GlobalTable": "DynamoDB",
+    "AWS::Events::Archive": "EventBridge",
+    "AWS::Events::EventBus": "EventBridge",
+    "AWS::Glue::Table": "Glue",
+    "AWS::GreengrassV2::Deployment": "Greengrass",
+    "AWS::IoT::Thing": "IoT Core",
+    "AWS::IoT::TopicRule": "IoT Core",
+    "AWS::KMS::Key": "KMS",
+    "AWS::Kinesis::Stream": "Kinesis",
+    "AWS::KinesisFirehose::DeliveryStream": "Firehose",
+    "AWS::Lambda::Function": "Lambda",
+    "AWS::Logs::LogGroup": "CloudWatch",
+    "AWS::Logs::MetricFilter": "CloudWatch",
+    "AWS::QuickSight::DataSet": "QuickSight",
+    "AWS::S3::Bucket": "S3",
+    "AWS::SNS::Topic": "SNS",
+    "AWS::SQS::Queue": "SQS",
+    "AWS::Scheduler::Schedule": "EventBridge",
+}
+
+FREE: Final = {
+    "AWS::Athena::NamedQuery": "a text; running it is billed by what it scans",
+    "AWS::CDK::Metadata": "CDK's note about itself",
+    "AWS::Events::EventBusPolicy": "a policy",
+    "AWS::Events::Rule": "rules cost nothing; the bus bills its events",
+    "AWS::Glue::Database": "a name",
+    "AWS::GreengrassV2::ComponentVersion": "a recipe; its artifact lies in a bucket",
+    "AWS::IAM::ManagedPolicy": "a policy",
+    "AWS::IAM::Policy": "a policy",
+    "AWS::IAM::Role": "identities cost nothing",
+    "AWS::IoT::Policy": "a policy",
+    "AWS::IoT::ProvisioningTemplate": "a document; the registry bills what provisioning writes",
+    "AWS::IoT::RoleAlias": "a name for a role",
+    "AWS::IoT::ThingGroup": "the registry bills operations, not what it holds",
+    "AWS::IoT::ThingType": "the registry bills operations, not what it holds",
+    "AWS::IoT::Logging": "a setting; the logs are CloudWatch's",
+    "AWS::KMS::Alias": "a name for a key",
+    "AWS::Lambda::EventInvokeConfig": "a setting",
+    "AWS::Lambda::EventSourceMapping": "polling a stream is free; the invocations are the function's",
+    "AWS::Lambda::LayerVersion": "code storage is free up to 75 GB",
+    "AWS::Lambda::Permission": "a policy",
+    "AWS::Logs::QueryDefinition": "a text; running it is billed by what it scans",
+    "AWS::QuickSight::Analysis": "people are billed, not what they look at",
+    "AWS::QuickSight::Dashboard": "people are billed, not what they look at",
+    "AWS::QuickSight::DataSource": "people are billed, not what they look at",
+    "AWS::QuickSight::RefreshSchedule": "what a refresh scans is Athena's, what it keeps is SPICE's",
+    "AWS::QuickSight::Theme": "people are billed, not what they look at",
+    "AWS::S3::BucketPolicy": "a policy",
+    "AWS::SNS::Subscription": "publishing is billed, by the topic",
+    "AWS::SNS::TopicPolicy": "a policy",
+    "AWS::SQS::QueuePolicy": "a policy",
+    "AWS::Scheduler::ScheduleGroup": "a name",
+    "AWS::XRay::Group": "a filter",
+}

@@ -1,0 +1,256 @@
+"""What Roadside itself uses in a month, service by service. Pure.
+
+Sizes and times that were measured stand here beside what they are; `docs/operations.md` tells how to compare them with
+an account's real figures.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from cloud.capacity import metering
+from cloud.capacity.city import DAY_S, MONTH_DAYS, MONTH_S, City, Operation
+from cloud.capacity.metering import GB, KB, Use
+from cloud.capacity.sizing import HEADROOM, size
+
+# Messages (docs/contract.md: at most 1,024 bytes as an item with 25 segments and 250 sensors; 2.4 KB with 250 sensors).
+_WINDOW_BASE_BYTES: Final = 60
+_WINDOW_SEGMENT_BYTES: Final = 36
+_SENSORS_SENSOR_BYTES: Final = 10
+_SENSORS_PER_PART: Final = 250
+_ITEM_KEYS_BYTES: Final = 60
+_EVENT_BYTES: Final = 700
+_HEARTBEAT_BYTES: Final = 1500
+_SEGMENT_ITEM_BYTES: Final = 500
+_GATEWAY_ITEM_BYTES: Final = 2000
+_ALERT_ITEM_BYTES: Final = 900
+_ENVELOPE_BYTES: Final = 120  # the rule's JSON around a body in base64
+
+# An ack is an HTTP request with an answer, a delivery and, at QoS 1, the gateway's confirmation.
+_MESSAGES_PER_ACK: Final = 3
+
+# The lake (cloud/lake_tables.py): JSON as Firehose is given it, and Parquet as it is stored.
+_ROW_JSON_BYTES: Final = 390
+_ROW_PARQUET_BYTES: Final = 70
+_ROLLUP_ROW_BYTES: Final = 150
+_FIREHOSE_RECORD_BYTES: Final = 1_000_000  # rows are gathered to one record of at most this size
+
+# Functions: time for a message and for an invocation, waiting included.
+_PROCESSOR_MB: Final = 512
+_PROCESSOR_MESSAGE_S: Final = 0.005
+_PROCESSOR_BATCH_S: Final = 0.020
+_SMALL_MB: Final = 256
+_EVENT_S: Final = 0.060
+_SWEEP_MB: Final = 512
+_SWEEP_GATEWAY_S: Final = 0.004
+_ROLLUP_MB: Final = 1024
+_ROLLUP_WINDOW_S: Final = 0.0005
+_ROLLUP_HOURS_READ: Final = 2  # the running hour and the one before, for late windows
+_LOG_BYTES_PER_INVOCATION: Final = 600
+
+# What stands in the templates whatever the size of the city; a test compares it with them.
+METRICS: Final = 25
+ALARMS: Final = 25
+COMPOSITE_ALARMS: Final = 2
+DASHBOARDS: Final = 1
+KMS_KEYS: Final = 2
+PITR: Final = True
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Messages in a month, and their sizes."""
+
+    windows: float
+    window_bytes: float
+    summaries: float
+    summary_bytes: float
+    events: float
+    heartbeats: float
+    acks: float
+
+    @property
+    def streamed(self) -> float:
+        """Messages that take the stream."""
+        return self.windows + self.summaries
+
+
+def traffic(city: City, operation: Operation) -> Traffic:
+    """What the gateways send in a month, and what they are told."""
+    windows = city.windows_per_s * MONTH_S * operation.editions_per_window
+    sensors_on_gateway = city.sensors / city.gateways
+    parts = math.ceil(sensors_on_gateway / _SENSORS_PER_PART)
+    summaries = city.gateways * parts * MONTH_S / operation.sensor_summary_s
+    events = city.segments * operation.events_per_segment_day * MONTH_DAYS
+    if operation.ack_every_s > city.window_s:
+        window_acks = city.gateways * MONTH_S / operation.ack_every_s
+    else:
+        window_acks = windows
+    return Traffic(
+        windows=windows,
+        window_bytes=_WINDOW_BASE_BYTES + _WINDOW_SEGMENT_BYTES * city.segments / city.gateways,
+        summaries=summaries,
+        summary_bytes=_WINDOW_BASE_BYTES + _SENSORS_SENSOR_BYTES * sensors_on_gateway / parts,
+        events=events,
+        heartbeats=city.gateways * MONTH_S / operation.heartbeat_s,
+        acks=window_acks + summaries + events,
+    )
+
+
+def uses(city: City, operation: Operation) -> Iterator[Use]:
+    """All that Roadside uses, QuickSight apart."""
+    sent = traffic(city, operation)
+    invocations = _invocations(city, operation, sent)
+    yield from _iot(city, operation, sent)
+    shards = size(city).shards
+    yield from metering.stream(shards, sent.streamed, _streamed_bytes(sent.window_bytes), operation.stream_retention_h)
+    yield from _functions(city, operation, sent, invocations)
+    yield from _windows_and_sensors(city, operation, sent)
+    yield from _segments(city, operation)
+    yield from _gateways_and_alerts(city, operation, sent)
+    yield from _lake(city, operation, sent)
+    yield from _watching(operation, invocations)
+    yield from _telling(city, operation, sent)
+    yield Use("Greengrass", "core devices", "greengrass_cores", city.gateways)
+
+
+def sweep_pass_s(city: City) -> float:
+    """How long one pass of the sweep over all gateways takes."""
+    return 0.5 + city.gateways * _SWEEP_GATEWAY_S
+
+
+def _streamed_bytes(message_bytes: float) -> float:
+    return message_bytes * 4 / 3 + _ENVELOPE_BYTES
+
+
+def _iot(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
+    yield from metering.connections(city.gateways, "gateways")
+    yield from metering.rule(sent.windows, sent.window_bytes, "windows")
+    yield from metering.rule(sent.summaries, sent.summary_bytes, "summaries of sensors")
+    yield from metering.rule(sent.events, _EVENT_BYTES, "events")
+    yield from metering.rule(sent.heartbeats, _HEARTBEAT_BYTES, "heartbeats")
+    per_ack = _MESSAGES_PER_ACK + operation.ack_qos
+    yield from metering.messages(sent.acks * per_ack, 100, "acks")
+
+
+def _invocations(city: City, operation: Operation, sent: Traffic) -> dict[str, float]:
+    """Each function's invocations in a month. The stream is polled once a second for each processor, at most."""
+    return {
+        "processor": min(sent.streamed, size(city).processor_concurrency * float(MONTH_S)),
+        "alerts": sent.events + sent.heartbeats,
+        "sweep": MONTH_S / operation.sweep_s,
+        "rollup": MONTH_S / operation.rollup_s,
+        "provisioning": float(city.gateways) / 12,  # each gateway once in a year
+    }
+
+
+def _functions(city: City, operation: Operation, sent: Traffic, invocations: dict[str, float]) -> Iterator[Use]:
+    processor_s = sent.streamed * _PROCESSOR_MESSAGE_S + invocations["processor"] * _PROCESSOR_BATCH_S
+    windows_read = city.windows_per_s * 3600 * _ROLLUP_HOURS_READ
+    yield from metering.function("processor", invocations["processor"], processor_s, _PROCESSOR_MB)
+    yield from metering.function("alerts", invocations["alerts"], invocations["alerts"] * _EVENT_S, _SMALL_MB)
+    yield from metering.function("sweep", invocations["sweep"], invocations["sweep"] * sweep_pass_s(city), _SWEEP_MB)
+    rollup_s = invocations["rollup"] * windows_read * _ROLLUP_WINDOW_S
+    yield from metering.function("rollup", invocations["rollup"], rollup_s, _ROLLUP_MB)
+    yield from metering.function("provisioning", invocations["provisioning"], invocations["provisioning"], _SMALL_MB)
+
+
+def _windows_and_sensors(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
+    item_bytes = sent.window_bytes + _ITEM_KEYS_BYTES
+    yield from metering.writes("windows", sent.windows, item_bytes)
+    swept = operation.sweep_s / city.window_s * item_bytes
+    yield from metering.reads("windows", city.gateways * MONTH_S / operation.sweep_s, swept, "reads by the sweep")
+    rolled = 3600 / city.window_s * _ROLLUP_HOURS_READ * item_bytes
+    yield from metering.reads("windows", city.gateways * MONTH_S / operation.rollup_s, rolled, "reads by the rollup")
+    yield from metering.reads("windows", operation.query_reads_per_s * MONTH_S, item_bytes, "reads by readers")
+    # A later edition replaces the earlier one.
+    kept = sent.windows / operation.editions_per_window * operation.retention_days / MONTH_DAYS
+    yield from metering.stored_items("windows", kept, item_bytes, recoverable=PITR)
+    item_bytes = sent.summary_bytes + _ITEM_KEYS_BYTES
+    yield from metering.writes("sensors", sent.summaries, item_bytes)
+    kept = sent.summaries * operation.retention_days / MONTH_DAYS
+    yield from metering.stored_items("sensors", kept, item_bytes, recoverable=PITR)
+
+
+def _segments(city: City, operation: Operation) -> Iterator[Use]:
+    refreshes = city.segments * MONTH_S / operation.segment_refresh_s
+    changes = city.segments * operation.state_changes_per_segment_day * MONTH_DAYS
+    # A jam that spreads is written in transactions, at twice the price.
+    yield from metering.writes("segments", refreshes + 2 * changes, _SEGMENT_ITEM_BYTES)
+    # The index by location has keys alone, which never change; that of the congested follows every write of such a segment.
+    indexed = (refreshes + changes) * operation.congested_share + changes
+    yield from metering.writes("segments", indexed, _SEGMENT_ITEM_BYTES, "index by congestion")
+    yield from metering.stored_items("segments", 2 * city.segments, _SEGMENT_ITEM_BYTES, recoverable=PITR)
+    # A processor that is new reads a gateway's segments once.
+    yield from metering.reads("segments", 24 * MONTH_DAYS * city.segments, _SEGMENT_ITEM_BYTES, consistent=True)
+
+
+def _gateways_and_alerts(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
+    passes = city.gateways * MONTH_S / operation.sweep_s
+    yield from metering.writes("gateways", sent.heartbeats, _GATEWAY_ITEM_BYTES, "heartbeats")
+    yield from metering.writes("gateways", passes, _GATEWAY_ITEM_BYTES, "memory of the sweep")
+    yield from metering.reads("gateways", passes, _GATEWAY_ITEM_BYTES)
+    yield from metering.stored_items("gateways", city.gateways, _GATEWAY_ITEM_BYTES, recoverable=PITR)
+    yield from metering.writes("alerts", 2 * sent.events, _ALERT_ITEM_BYTES)
+    kept = sent.events * operation.retention_days / MONTH_DAYS
+    yield from metering.stored_items("alerts", kept, _ALERT_ITEM_BYTES, recoverable=PITR)
+
+
+def _lake(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
+    segments_on_gateway = city.segments / city.gateways
+    rows = sent.windows * segments_on_gateway
+    batches = _invocations(city, operation, sent)["processor"]
+    record_bytes = min(rows / batches * _ROW_JSON_BYTES, _FIREHOSE_RECORD_BYTES)
+    yield from metering.firehose("windows", rows * _ROW_JSON_BYTES / record_bytes, record_bytes, converted=True)
+    sensor_rows = city.sensors * MONTH_S / operation.sensor_summary_s
+    sensors_bytes = min(sensor_rows / sent.summaries * 200, _FIREHOSE_RECORD_BYTES)
+    yield from metering.firehose("sensors", sensor_rows * 200 / sensors_bytes, sensors_bytes, converted=True)
+    yield from metering.firehose("events", sent.events, _EVENT_BYTES, converted=True)
+
+    rolled = city.segments * (24 + 1) * MONTH_DAYS
+    month_gb = (rows * _ROW_PARQUET_BYTES + sensor_rows * 30 + sent.events * 200 + rolled * _ROLLUP_ROW_BYTES) / GB
+    months = operation.lake_retention_days / MONTH_DAYS
+    yield Use("S3", "lake, first month", "s3_gb", month_gb * min(1.0, months))
+    yield Use("S3", "lake, later months", "s3_infrequent_gb", month_gb * max(0.0, months - 1))
+    # Three streams that deliver every five minutes or 128 MB, and the rollup's object for each hour.
+    delivered = 3 * MONTH_S / 300 + month_gb * GB / (128 * KB * KB) + MONTH_S / operation.rollup_s * _ROLLUP_HOURS_READ
+    yield Use("S3", "requests to write", "s3_puts", delivered)
+    queries = 24 * MONTH_DAYS
+    yield Use("S3", "requests to read", "s3_gets", 100 * queries)
+    yield Use("Athena", "scanned", "athena_tb", operation.athena_gb_per_day * MONTH_DAYS / KB)
+    yield Use("Glue", "catalogue", "glue_requests", 10 * queries + delivered)
+
+
+def _watching(operation: Operation, invocations: dict[str, float]) -> Iterator[Use]:
+    log_gb = sum(invocations.values()) * _LOG_BYTES_PER_INVOCATION / GB
+    yield Use("CloudWatch", "logs", "cloudwatch_log_gb", log_gb)
+    kept = log_gb * operation.log_retention_days / MONTH_DAYS
+    yield Use("CloudWatch", "logs, storage", "cloudwatch_log_storage_gb", kept)
+    yield Use("CloudWatch", "metrics", "cloudwatch_metrics", METRICS)
+    yield Use("CloudWatch", "alarms", "cloudwatch_alarms", ALARMS)
+    yield Use("CloudWatch", "composite alarms", "cloudwatch_composite_alarms", COMPOSITE_ALARMS)
+    yield Use("CloudWatch", "dashboards", "cloudwatch_dashboards", DASHBOARDS)
+    # Lambda records one request in each second and 5 % of the others; that cannot be changed.
+    for name in operation.traced:
+        count = invocations[name]
+        yield Use("X-Ray", f"traces, {name}", "xray_traces", min(count, MONTH_S + 0.05 * max(0.0, count - MONTH_S)))
+
+
+def _telling(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
+    told = sent.events * operation.notified_share
+    yield Use("EventBridge", "bus", "eventbridge_events", sent.events)
+    yield Use("EventBridge", "archive", "eventbridge_archive_gb", sent.events * _EVENT_BYTES / GB)
+    archived = sent.events * _EVENT_BYTES / GB * operation.retention_days / MONTH_DAYS
+    yield Use("EventBridge", "archive, storage", "eventbridge_archive_storage_gb", archived)
+    scheduled = MONTH_S / operation.sweep_s + MONTH_S / operation.rollup_s
+    yield Use("EventBridge", "schedules", "scheduler_invocations", scheduled)
+    yield Use("SNS", "publishes", "sns_publishes", told)
+    yield Use("SNS", "e-mails", "sns_emails", told * operation.people)
+    # In, out and deleted; and four queues that somebody asks for news every 20 s.
+    yield Use("SQS", "requests", "sqs_requests", 3 * sent.events + 4 * MONTH_S / 20)
+    yield Use("KMS", "keys", "kms_keys", KMS_KEYS)
+    # Data keys are cached for five minutes: stream, tables, queues, topic, bucket; an object has one of its own.
+    yield Use("KMS", "requests", "kms_requests", 20 * MONTH_DAYS * DAY_S / 300 + size(city).shards * MONTH_S / 300 * HEADROOM)
+    # Provisioning a gateway is some ten operations on the registry, once in a year.
+    yield Use("IoT Core", "registry", "iot_registry_operations", 10 * city.gateways / 12)
