@@ -6,15 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-LOG_RETENTION_DAYS: Final = (1, 3, 7, 14, 30, 90, 180, 365)  # out of those that CloudWatch knows
+from cloud.capacity.city import City
+from cloud.capacity.sizing import Thresholds, size, thresholds
 
-# A shard takes 1,000 records or 1 MiB each second.
-_SHARD_RECORDS_PER_S: Final = 1000
-_SHARD_BYTES_PER_S: Final = 1024 * 1024
-# Design budget of a window's message: 1,024 bytes for 250 sensors; base64 and wrapper add half.
-_STREAM_BYTES_PER_SENSOR: Final = 6.2
-# Gateways that come back after an outage send their backlog on top of the live windows.
-_HEADROOM: Final = 2
+LOG_RETENTION_DAYS: Final = (1, 3, 7, 14, 30, 90, 180, 365)  # out of those that CloudWatch knows
 
 
 class ConfigError(ValueError):
@@ -57,12 +52,12 @@ class Config:
     sensors: int = 50_000
     gateways: int = 200
     window_s: int = 10
-    retention_days: int = 90
+    retention_days: int = 14
     log_retention_days: int = 14
     ingest: str = "gateways"
     stream_mode: str = "provisioned"
     stream_retention_h: int = 168
-    segment_refresh_s: int = 300
+    segment_refresh_s: int = 900
     operations_email: str | None = None
     people_email: str | None = None
     people_sms: str | None = None
@@ -98,11 +93,19 @@ class Config:
         return cls(**values)
 
     @property
+    def city(self) -> City:
+        """What capacity is computed for."""
+        return City(self.sensors, self.gateways, self.window_s)
+
+    @property
     def shards(self) -> int:
-        """Shards that take all gateways' windows within the one second in which they all close."""
-        records = self.gateways / _SHARD_RECORDS_PER_S
-        volume = self.sensors * _STREAM_BYTES_PER_SENSOR / _SHARD_BYTES_PER_S
-        return max(1, math.ceil(_HEADROOM * max(records, volume)))
+        """Shards of the stream."""
+        return size(self.city).shards
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Where alarms begin."""
+        return thresholds(self.city)
 
 
 def _with_stage(context: Mapping[str, Any], faults: list[str]) -> Mapping[str, Any]:
@@ -157,8 +160,8 @@ _EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 _KINDS: Final = {
     "stage": _text(r"[a-z][a-z0-9]{0,15}", "1 to 16 small letters and digits, a letter first"),
     "keeps_data": _TRUTH,
-    "sensors": _whole_number(1, 10_000_000),
-    "gateways": _whole_number(1, 100_000),
+    "sensors": _whole_number(1, 100_000_000),
+    "gateways": _whole_number(1, 1_000_000),
     "window_s": _whole_number(1, 3600),
     "retention_days": _whole_number(1, 3650),
     "log_retention_days": _one_of(*LOG_RETENTION_DAYS),

@@ -1,6 +1,7 @@
 """What a city would cost a month on AWS, beside the first design of the platform, as a table and as JSON."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from cloud.capacity.bill import (
     quicksight_bill,
     roadside_bill,
 )
-from cloud.capacity.city import City, Operation
+from cloud.capacity.city import City, CityError, Operation
 from cloud.capacity.limits import Limit, limits
 from cloud.capacity.prices import Prices
 from cloud.capacity.roadside import traffic
@@ -33,7 +34,10 @@ _LEVERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("windows in DynamoDB for 14 days; the lake has them all", {"retention_days": 14}),
     ("an unchanged segment written every 15 minutes", {"segment_refresh_s": 900}),
     ("a heartbeat every five minutes; windows tell of life too", {"heartbeat_s": 300}),
-    ("a stream that keeps messages for 24 h; gateways keep what is not acknowledged for 7 days", {"stream_retention_h": 24}),
+    (
+        "a stream that keeps messages for 24 h; gateways keep what is not acknowledged for 7 days",
+        {"stream_retention_h": 24},
+    ),
     ("no traces of the two busy functions", {"traced": ("sweep", "rollup", "provisioning")}),
 )
 
@@ -80,9 +84,33 @@ def as_operated() -> Operation:
     config = Config()
     return Operation(
         retention_days=config.retention_days,
+        stream_retention_h=config.stream_retention_h,
         segment_refresh_s=config.segment_refresh_s,
         log_retention_days=config.log_retention_days,
     )
+
+
+def as_measured(report: Mapping[str, Any], operation: Operation) -> tuple[City, Operation]:
+    """The city of a run's report, and its messages for each window as they were counted in it.
+
+    Raises
+    ------
+    CityError
+        The report lacks a figure or holds one that cannot be.
+    """
+    try:
+        city = City(report["sensors"], report["gateways"], report["window_s"])
+        others = (
+            report["sensor_summaries_stored"]
+            + report["events_expected"]
+            + sum(report["events_of_other_kinds"].values())
+        )
+        editions = (report["messages_published"] - others) / report["windows_stored"]
+    except (AttributeError, KeyError, TypeError, ZeroDivisionError) as error:
+        raise CityError(f"no report of a finished run ({type(error).__name__}: {error})") from None
+    if editions < 1:
+        raise CityError(f"messages_published = {report['messages_published']}: fewer than windows were stored")
+    return city, replace(operation, editions_per_window=editions)
 
 
 def make_plan(city: City, operation: Operation, prices: Prices) -> Plan:
@@ -154,8 +182,8 @@ def print_plan(plan: Plan, console: Console, *, every_line: bool) -> None:
     """The plan as a person reads it."""
     city = plan.city
     console.print(
-        f"{city.sensors:,} sensors at {city.reading_hz:g} Hz on {city.gateways:,} gateways, {city.segments:,} segments, "
-        f"windows of {city.window_s} s; {plan.prices.region}, prices as of {plan.prices.as_of}",
+        f"{city.sensors:,} sensors at {city.reading_hz:g} Hz on {city.gateways:,} gateways, {city.segments:,} segments,"
+        f" windows of {city.window_s} s; {plan.prices.region}, prices as of {plan.prices.as_of}",
         highlight=False,
     )
     console.print(_comparison(plan))
@@ -165,7 +193,9 @@ def print_plan(plan: Plan, console: Console, *, every_line: bool) -> None:
     console.print(_limits(plan))
     if city == BAR_CITY:
         verdict = "met" if plan.ours.usd <= BAR_USD else "[red]not met[/red]"
-        console.print(f"bar: at most ${BAR_USD:,.0f} a month for this city, QuickSight apart: {verdict}", highlight=False)
+        console.print(
+            f"bar: at most ${BAR_USD:,.0f} a month for this city, QuickSight apart: {verdict}", highlight=False
+        )
     console.print(
         f"QuickSight apart, for it follows people: ${plan.quicksight.usd:,.2f} for one author and five readers.\n"
         f"Not counted: gateways and their uplink, support, taxes, free tier, what data a reader takes out of AWS.\n"

@@ -36,6 +36,12 @@ def write_report(report: Report, out: Path) -> Path:
     return path
 
 
+def read_report(path: Path) -> Report:
+    """A report that `write_report` wrote."""
+    report: Report = json.loads(path.read_text(encoding="utf-8"))
+    return report
+
+
 def print_report(report: Report, console: Console) -> None:
     """The summary a person looks at first."""
     table = Table(title="Roadside run", show_header=False, title_justify="left")

@@ -51,12 +51,23 @@ def limits(city: City, operation: Operation) -> tuple[Limit, ...]:
         Limit("IoT Core: rules evaluated", windows_per_s, 20_000, "a second", True, _IOT),
         Limit("IoT Core: size of a message", sent.window_bytes, 128 * 1024, "bytes", False, _IOT),
         Limit("Kinesis: shards", sized.shards, 20_000, "shards", True, f"{_QUOTAS}/ak.html"),
-        Limit("Lambda: concurrency", sized.processor_concurrency, 1000, "at once", True, f"{_QUOTAS}/lambda-service.html"),
+        Limit(
+            "Lambda: concurrency", sized.processor_concurrency, 1000, "at once", True, f"{_QUOTAS}/lambda-service.html"
+        ),
         Limit("DynamoDB: writes to a table", windows_per_s, 40_000, "units a second", True, f"{_QUOTAS}/ddb.html"),
-        Limit("Firehose: rows by direct put", rows_per_s * 390 / 1024**2, 5, "MiB a second", True, f"{_QUOTAS}/fh.html"),
+        Limit(
+            "Firehose: rows by direct put", rows_per_s * 390 / 1024**2, 5, "MiB a second", True, f"{_QUOTAS}/fh.html"
+        ),
         Limit("EventBridge: events put", _busiest_events_per_s(city), 10_000, "a second", True, f"{_QUOTAS}/ev.html"),
         Limit("contract: segments on a gateway", city.segments / city.gateways, 4096, "segments", False, _CONTRACT),
-        Limit("sweep: one pass over all gateways", sweep_pass_s(city), operation.sweep_s, "seconds", False, "cloud/capacity"),
+        Limit(
+            "sweep: one pass over all gateways",
+            sweep_pass_s(city),
+            operation.sweep_s,
+            "seconds",
+            False,
+            "cloud/capacity",
+        ),
     )
     return tuple(sorted(found, key=lambda limit: -limit.used))
 

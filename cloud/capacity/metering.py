@@ -77,7 +77,9 @@ def writes(table: str, count: float, item_bytes: float, what: str = "writes") ->
     yield Use("DynamoDB", f"{table}, {what}", "dynamodb_write_units", count * write_units(item_bytes))
 
 
-def reads(table: str, count: float, read_bytes: float, what: str = "reads", *, consistent: bool = False) -> Iterator[Use]:
+def reads(
+    table: str, count: float, read_bytes: float, what: str = "reads", *, consistent: bool = False
+) -> Iterator[Use]:
     """Reads of `read_bytes` each, on demand."""
     units = math.ceil(read_bytes / (4 * KB)) * (1.0 if consistent else 0.5)
     yield Use("DynamoDB", f"{table}, {what}", "dynamodb_read_units", count * units)

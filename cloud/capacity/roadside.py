@@ -83,10 +83,8 @@ def traffic(city: City, operation: Operation) -> Traffic:
     parts = math.ceil(sensors_on_gateway / _SENSORS_PER_PART)
     summaries = city.gateways * parts * MONTH_S / operation.sensor_summary_s
     events = city.segments * operation.events_per_segment_day * MONTH_DAYS
-    if operation.ack_every_s > city.window_s:
-        window_acks = city.gateways * MONTH_S / operation.ack_every_s
-    else:
-        window_acks = windows
+    gathered = operation.ack_every_s > city.window_s
+    window_acks = city.gateways * MONTH_S / operation.ack_every_s if gathered else windows
     return Traffic(
         windows=windows,
         window_bytes=_WINDOW_BASE_BYTES + _WINDOW_SEGMENT_BYTES * city.segments / city.gateways,
@@ -105,7 +103,7 @@ def uses(city: City, operation: Operation) -> Iterator[Use]:
     yield from _iot(city, operation, sent)
     shards = size(city).shards
     yield from metering.stream(shards, sent.streamed, _streamed_bytes(sent.window_bytes), operation.stream_retention_h)
-    yield from _functions(city, operation, sent, invocations)
+    yield from _functions(city, sent, invocations)
     yield from _windows_and_sensors(city, operation, sent)
     yield from _segments(city, operation)
     yield from _gateways_and_alerts(city, operation, sent)
@@ -145,7 +143,7 @@ def _invocations(city: City, operation: Operation, sent: Traffic) -> dict[str, f
     }
 
 
-def _functions(city: City, operation: Operation, sent: Traffic, invocations: dict[str, float]) -> Iterator[Use]:
+def _functions(city: City, sent: Traffic, invocations: dict[str, float]) -> Iterator[Use]:
     processor_s = sent.streamed * _PROCESSOR_MESSAGE_S + invocations["processor"] * _PROCESSOR_BATCH_S
     windows_read = city.windows_per_s * 3600 * _ROLLUP_HOURS_READ
     yield from metering.function("processor", invocations["processor"], processor_s, _PROCESSOR_MB)
@@ -178,7 +176,7 @@ def _segments(city: City, operation: Operation) -> Iterator[Use]:
     changes = city.segments * operation.state_changes_per_segment_day * MONTH_DAYS
     # A jam that spreads is written in transactions, at twice the price.
     yield from metering.writes("segments", refreshes + 2 * changes, _SEGMENT_ITEM_BYTES)
-    # The index by location has keys alone, which never change; that of the congested follows every write of such a segment.
+    # The index by location has keys alone, which never change; that of the congested follows each write of such a one.
     indexed = (refreshes + changes) * operation.congested_share + changes
     yield from metering.writes("segments", indexed, _SEGMENT_ITEM_BYTES, "index by congestion")
     yield from metering.stored_items("segments", 2 * city.segments, _SEGMENT_ITEM_BYTES, recoverable=PITR)
@@ -251,6 +249,8 @@ def _telling(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
     yield Use("SQS", "requests", "sqs_requests", 3 * sent.events + 4 * MONTH_S / 20)
     yield Use("KMS", "keys", "kms_keys", KMS_KEYS)
     # Data keys are cached for five minutes: stream, tables, queues, topic, bucket; an object has one of its own.
-    yield Use("KMS", "requests", "kms_requests", 20 * MONTH_DAYS * DAY_S / 300 + size(city).shards * MONTH_S / 300 * HEADROOM)
+    yield Use(
+        "KMS", "requests", "kms_requests", 20 * MONTH_DAYS * DAY_S / 300 + size(city).shards * MONTH_S / 300 * HEADROOM
+    )
     # Provisioning a gateway is some ten operations on the registry, once in a year.
     yield Use("IoT Core", "registry", "iot_registry_operations", 10 * city.gateways / 12)

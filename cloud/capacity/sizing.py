@@ -72,7 +72,9 @@ def size(city: City) -> Sizing:
     return Sizing(
         shards=shards,
         # Two at least, so that a failing batch does not hold back every gateway of its shard.
-        parallelization=_bounded(HEADROOM * city.windows_per_s / PROCESSOR_WINDOWS_PER_S / shards, 2, MAX_PARALLELIZATION),
+        parallelization=_bounded(
+            HEADROOM * city.windows_per_s / PROCESSOR_WINDOWS_PER_S / shards, 2, MAX_PARALLELIZATION
+        ),
         alerts_concurrency=_bounded(city.gateways / 10, 10, MAX_RESERVED),
     )
 

@@ -28,7 +28,7 @@ def test_a_stage_is_data_that_the_context_overrides() -> None:
     config = Config.from_context(context)
 
     assert config.keeps_data
-    assert (config.retention_days, config.log_retention_days) == (90, 30)
+    assert (config.retention_days, config.log_retention_days) == (14, 30)
 
 
 def test_a_stage_that_cdk_json_does_not_know_is_refused() -> None:
@@ -114,4 +114,4 @@ def test_a_wrong_context_ends_in_one_sentence(tmp_path: Path) -> None:
     )
 
     assert run.returncode == 1
-    assert run.stderr == "cloud: CDK context: sensors = 0: must be a whole number from 1 to 10000000\n"
+    assert run.stderr == "cloud: CDK context: sensors = 0: must be a whole number from 1 to 100000000\n"

@@ -298,7 +298,7 @@ def test_events_reach_people_and_systems_or_the_dead_letters(stack: Synthesised)
                 "WINDOWS_TABLE": "<TablesWindows>",
                 "SENSORS_TABLE": "<TablesSensors>",
                 "SEGMENTS_TABLE": "<TablesSegments>",
-                "SEGMENT_REFRESH_S": "300",
+                "SEGMENT_REFRESH_S": "900",
             },
         ),
         ("alerts", {"ALERTS_TABLE": "<TablesAlerts>", "EVENT_BUS": "<AlertingBus>", "EVENT_SOURCE": "roadside"}),
@@ -311,7 +311,7 @@ def test_function_is_configured(stack: Synthesised, name: str, own: dict[str, st
     assert (function["Runtime"], function["Architectures"]) == ("python3.11", ["x86_64"])
     assert function["Environment"]["Variables"] == own | {
         "PARKED_QUEUE_URL": "<ProcessingParked>",
-        "RETENTION_DAYS": "90",
+        "RETENTION_DAYS": "14",
         "POWERTOOLS_LOG_LEVEL": "INFO",
     }
     logs = stack.one("AWS::Logs::LogGroup", f"{name.title()}Logs")

@@ -1,0 +1,180 @@
+"""The bill against published sums of the same assumptions, prices and sources, sizes and alarms of known cities."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloud.capacity import first_design, metering, roadside
+from cloud.capacity.bill import (
+    Bill,
+    Readers,
+    fairer_first_design_bill,
+    first_design_bill,
+    price,
+    quicksight_bill,
+    roadside_bill,
+)
+from cloud.capacity.city import City, CityError, Operation
+from cloud.capacity.limits import limits
+from cloud.capacity.prices import FILE, Price, PriceError, load_prices
+from cloud.capacity.resources import BILLED, FREE
+from cloud.capacity.sizing import size, size_raw, thresholds
+
+PRICES = load_prices()
+CITY = City(sensors=50_000, gateways=200)
+# A window sent once, acknowledged to nobody, kept a day on the stream: what the published sums counted.
+BARE = replace(Operation(), editions_per_window=1.0, stream_retention_h=24)
+
+
+def usd(bill: Bill, service: str, *items: str) -> float:
+    found = [line.usd for line in bill.lines if line.service == service and (not items or line.item in items)]
+    assert len(found) >= max(1, len(items))
+    return sum(found)
+
+
+def test_first_design_costs_what_was_published() -> None:
+    bill = first_design_bill(CITY, PRICES)
+
+    assert usd(bill, "IoT Core", "connectivity, sensors", "messaging, readings") == pytest.approx(91_593, rel=1e-4)
+    assert usd(bill, "IoT Core", "rules, readings", "actions, readings") == pytest.approx(38_880)
+    assert usd(bill, "Kinesis") == pytest.approx(2354.4)
+    assert usd(bill, "Lambda") == pytest.approx(916, rel=1e-3)
+    assert usd(bill, "DynamoDB", "readings, writes") == pytest.approx(81_000)
+    assert bill.usd == pytest.approx(221_000, rel=0.005)
+
+
+def test_fairer_first_design_costs_what_was_published() -> None:
+    bill = fairer_first_design_bill(CITY, PRICES)
+
+    assert usd(bill, "DynamoDB", "readings, write capacity") == pytest.approx(23_400)
+    assert bill.usd == pytest.approx(72_200, rel=0.01)
+
+
+def test_windows_cost_what_was_published_of_their_path() -> None:
+    bill = roadside_bill(CITY, BARE, PRICES)
+
+    assert usd(bill, "IoT Core", "connectivity, gateways") == pytest.approx(0.69, abs=0.01)
+    assert usd(bill, "IoT Core", "rules, windows", "actions, windows") == pytest.approx(15.55, abs=0.01)
+    assert usd(bill, "Kinesis", "shards", "PUT units") == pytest.approx(11.53, abs=0.05)  # summaries of sensors too
+    assert usd(bill, "DynamoDB", "windows, writes") == pytest.approx(32.40)
+    assert usd(bill, "Greengrass") == pytest.approx(32.0)
+
+
+def test_every_window_acknowledged_by_itself_is_the_dearest_line() -> None:
+    bill = roadside_bill(CITY, replace(Operation(), ack_every_s=0, ack_qos=1), PRICES)
+    gathered = roadside_bill(CITY, replace(Operation(), ack_every_s=300, ack_qos=0), PRICES)
+
+    assert max(bill.lines, key=lambda line: line.usd).item == "messaging, acks"
+    assert usd(bill, "IoT Core", "messaging, acks") == pytest.approx(4 * (52.88 + 1.728 + 0.6), rel=1e-3)
+    assert usd(gathered, "IoT Core", "messaging, acks") < 0.07 * usd(bill, "IoT Core", "messaging, acks")
+
+
+def test_rows_in_records_of_their_own_would_cost_many_times_as_much() -> None:
+    rows = CITY.windows_per_s * 25 * 86_400 * 30
+    alone = price(metering.firehose("rows", rows, 390, converted=True), PRICES)
+
+    assert alone.usd > 10 * usd(roadside_bill(CITY, Operation(), PRICES), "Firehose")
+
+
+def test_bill_is_the_sum_of_its_services() -> None:
+    bill = roadside_bill(CITY, Operation(), PRICES)
+
+    assert sum(bill.by_service().values()) == pytest.approx(bill.usd)
+    assert {use.service for use in roadside.uses(CITY, Operation())} == set(bill.by_service())
+
+
+def test_every_billed_type_of_resource_has_its_service_on_the_bill() -> None:
+    services = set(roadside_bill(CITY, Operation(), PRICES).by_service()) | set(
+        quicksight_bill(Readers(), PRICES).by_service()
+    )
+
+    assert set(BILLED.values()) <= services
+    assert not BILLED.keys() & FREE.keys()
+
+
+def test_every_price_has_a_source_and_is_used() -> None:
+    designs = (roadside.uses(CITY, Operation()), first_design.uses(CITY), first_design.fairer_uses(CITY))
+    used = {use.price for design in designs for use in design}
+
+    assert set(PRICES.of) == used | {"quicksight_authors", "quicksight_readers", "quicksight_spice_gb"}
+    assert all(entry.source.startswith("https://aws.amazon.com/") for entry in PRICES.of.values())
+    assert PRICES.region == "us-east-1"
+
+
+def test_tiers_are_each_charged_at_their_own_price() -> None:
+    tiered = Price("messages", 1.0, ((10.0, 1.0), (20.0, 0.5), (None, 0.25)), "")
+
+    assert [tiered.usd(quantity) for quantity in (0, 10, 12, 24)] == [0, 10, 11, 16]
+
+
+def test_lines_of_one_price_share_its_tiers() -> None:
+    bill = price([metering.Use("IoT Core", name, "iot_messages", 1e9) for name in ("a", "b")], PRICES)
+
+    assert [line.usd for line in bill.lines] == [900.0, 900.0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"region": "x"}', '{"region": "x", "as_of": "", "standing": "", "prices": {"a": {"tiers": []}}}'],
+)
+def test_a_file_without_prices_is_refused(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "prices.json"
+    file.write_text(content)
+
+    with pytest.raises(PriceError, match=r"prices\.json"):
+        load_prices(file)
+
+
+def test_a_missing_price_is_named(tmp_path: Path) -> None:
+    document = json.loads(FILE.read_text())
+    del document["prices"]["kms_keys"]
+    file = tmp_path / "prices.json"
+    file.write_text(json.dumps(document))
+
+    with pytest.raises(PriceError, match="'kms_keys'"):
+        roadside_bill(CITY, Operation(), load_prices(file))
+
+
+@pytest.mark.parametrize(
+    ("sensors", "gateways", "field"), [(0, 1, "sensors"), (1, 0, "gateways"), (1, 2, "gateways"), (-5, -5, "sensors")]
+)
+def test_cities_that_cannot_be_are_refused(sensors: int, gateways: int, field: str) -> None:
+    with pytest.raises(CityError, match=f"{field} = "):
+        City(sensors, gateways)
+
+
+@pytest.mark.parametrize(("sensors", "shards"), [(1, 1), (2000, 1), (50_000, 1), (500_000, 6), (50_000_000, 592)])
+def test_shards_follow_the_city(sensors: int, shards: int) -> None:
+    assert size(City.of_sensors(sensors)).shards == shards
+
+
+def test_readings_by_themselves_need_a_hundred_shards() -> None:
+    assert size_raw(CITY).shards == 100  # 50 filled to the brim, and as many as headroom
+    assert size(CITY).shards == 1
+
+
+def test_alarms_of_the_reference_city() -> None:
+    alarms = thresholds(CITY)
+
+    assert (alarms.iterator_age_ms, alarms.windows_per_5min, alarms.silent_gateways) == (60_000, 5400, 4)
+    assert thresholds(City(1, 1)).silent_gateways == 1
+    assert thresholds(City(1000, 4, window_s=60)).iterator_age_ms == 360_000
+
+
+def test_nothing_breaks_in_the_reference_city() -> None:
+    assert max(limit.used for limit in limits(CITY, Operation())) < 0.5
+
+
+def test_what_breaks_first_in_a_city_of_fifty_million_is_told_in_its_order() -> None:
+    broken = [limit for limit in limits(City.of_sensors(50_000_000), Operation()) if limit.used > 1]
+
+    assert [limit.used for limit in broken] == sorted((limit.used for limit in broken), reverse=True)
+    assert {"IoT Core: inbound publishes", "sweep: one pass over all gateways"} <= {limit.name for limit in broken}
+
+
+def test_too_many_segments_on_one_gateway_are_told() -> None:
+    broken = {limit.name for limit in limits(City(50_000, 1), Operation()) if limit.used > 1}
+
+    assert "contract: segments on a gateway" in broken
