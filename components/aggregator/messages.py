@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from roadside.contract.events import CongestionEvent, IncidentEvent, SensorEvent, SensorFaultName
+from roadside.contract.event_fields import SensorFaultName
+from roadside.contract.events import CongestionEvent, IncidentEvent, SensorEvent
 from roadside.contract.sensors import SensorRecord
 from roadside.contract.summary import CongestionState, SegmentSummary, SpeedSketch
 from roadside.core.aggregator import ClosedWindow

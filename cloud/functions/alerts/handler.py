@@ -2,16 +2,18 @@
 
 import functools
 import os
+import time
 from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from cloud.functions.alerts.delivery import Delivery
+from cloud.functions.alerts.delivery import Delivery, Outcome
 from cloud.functions.alerts.settings import Settings
-from cloud.functions.alerts.store import AlertStore, EventPublisher
 from cloud.functions.shared.acks import AckPublisher
+from cloud.functions.shared.alerts_table import AlertsTable
+from cloud.functions.shared.announcer import Announcer
 from cloud.functions.shared.aws import CLIENT_CONFIG
 from cloud.functions.shared.parking import Parking
 
@@ -23,18 +25,31 @@ metrics = Metrics(namespace="Roadside", service="alerts")
 def delivery() -> Delivery:
     """The process's one delivery. Raises SettingsError."""
     settings = Settings.from_environment(os.environ)
+    table = AlertsTable(boto3.client("dynamodb", config=CLIENT_CONFIG), settings.alerts_table, settings.retention_days)
     return Delivery(
-        alerts=AlertStore(boto3.client("dynamodb", config=CLIENT_CONFIG), settings),
-        publisher=EventPublisher(boto3.client("events", config=CLIENT_CONFIG), settings),
+        announcer=Announcer(table, boto3.client("events", config=CLIENT_CONFIG), settings.event_bus),
         parking=Parking(boto3.client("sqs", config=CLIENT_CONFIG), settings.parked_queue_url, "alerts"),
         acks=AckPublisher(boto3.client("iot-data", config=CLIENT_CONFIG), logger),
         logger=logger,
     )
 
 
-def handle(event: dict[str, Any], context: object) -> None:  # noqa: ARG001 - Lambda passes it
-    """Lambda's entry: what the rule wraps around one event. An exception makes Lambda invoke again."""
-    result, acks_failed = delivery().deliver(event)
-    metrics.add_metric(name=result, unit=MetricUnit.Count, value=1)
-    metrics.add_metric(name="AcksFailed", unit=MetricUnit.Count, value=acks_failed)
+def handle(event: dict[str, Any], context: object) -> dict[str, list[dict[str, str]]]:  # noqa: ARG001 - Lambda's
+    """Lambda's entry: a batch of the queue of events in, the ids of the messages to deliver again out."""
+    messages = {record["messageId"]: record["body"] for record in event["Records"]}
+    outcome = delivery().deliver(messages, time.time_ns() // 1_000_000)
+    _count(outcome)
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in outcome.failed]}
+
+
+def _count(outcome: Outcome) -> None:
+    for name, value in (
+        ("EventsPublished", outcome.published),
+        ("EventsUnnotified", outcome.unnotified),
+        ("EventsReplayed", outcome.replayed),
+        ("EventsParked", outcome.parked),
+        ("EventsFailed", len(outcome.failed)),
+        ("AcksFailed", outcome.acks_failed),
+    ):
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     metrics.flush_metrics()

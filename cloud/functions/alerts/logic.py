@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from cloud.functions.shared.envelope import Envelope, MessageId, PoisonError, open_envelope
 from roadside.contract.errors import ContractError
-from roadside.contract.events import Event, decode_event, encode_event
+from roadside.contract.events import Event, decode_event
 
 _MAX_UINT64: Final = (1 << 64) - 1  # what an ack can name
 
@@ -22,13 +22,8 @@ class EventRecord:
     def message_id(self) -> MessageId:
         return MessageId(self.event.gateway, self.event.epoch_ms, self.event.sequence)
 
-    @property
-    def detail(self) -> str:
-        """The event as the bus carries it: JSON with its event_id, by which consumers drop a repetition."""
-        return encode_event(self.event).decode()
 
-
-def read_event(document: object) -> EventRecord:
+def read_event(raw: str) -> EventRecord:
     """The event in what the rule wraps around a message.
 
     Raises
@@ -36,7 +31,10 @@ def read_event(document: object) -> EventRecord:
     PoisonError
         No retry will make one of it. Its `message_id` is set when epoch and sequence could be read.
     """
-    envelope = open_envelope(document)
+    try:
+        envelope = open_envelope(json.loads(raw))
+    except (ValueError, RecursionError) as error:
+        raise PoisonError(f"the message is no JSON ({error})") from error
     try:
         event = decode_event(envelope.payload)
     except ContractError as error:

@@ -13,14 +13,13 @@ class Settings:
     Parameters
     ----------
     alerts_table, parked_queue_url : where to write
-    event_bus, event_source : where to publish and under which source
+    event_bus : where to publish
     retention_days : how long an alert's item lives
     """
 
     alerts_table: str
     parked_queue_url: str
     event_bus: str
-    event_source: str
     retention_days: int
 
     @classmethod
@@ -31,7 +30,6 @@ class Settings:
             alerts_table=environment.text("ALERTS_TABLE"),
             parked_queue_url=environment.text("PARKED_QUEUE_URL"),
             event_bus=environment.text("EVENT_BUS"),
-            event_source=environment.text("EVENT_SOURCE"),
             retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),
         )
         environment.check()

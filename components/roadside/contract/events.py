@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass, fields
 from typing import Final, Literal, get_args
 
 from roadside.contract.errors import DecodeError
-from roadside.contract.json_object import check_choice, check_integer, check_text, encode_object, pick, read_object
-from roadside.contract.summary import MAX_INTEGER, MAX_UINT32
+from roadside.contract.event_fields import SensorFaultName, check_fields
+from roadside.contract.json_object import encode_object, pick, read_object
 
 SCHEMA: Final = 1
 CongestionKind = Literal["CongestionStarted", "CongestionCleared"]
 IncidentKind = Literal["IncidentDetected", "IncidentCleared"]
 SensorKind = Literal["SensorFault", "SensorRecovered"]
-SensorFaultName = Literal["silent", "dead", "stuck_on", "constant", "chatter", "occupancy_scale", "undercount"]
 
 
 class _Numbered:
@@ -61,7 +60,7 @@ class CongestionEvent(_Numbered):
     congestion_level: int | None
 
     def __post_init__(self) -> None:
-        _check(self, get_args(CongestionKind))
+        check_fields(self, get_args(CongestionKind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class IncidentEvent(_Numbered):
     score: float | None
 
     def __post_init__(self) -> None:
-        _check(self, get_args(IncidentKind))
+        check_fields(self, get_args(IncidentKind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +117,7 @@ class SensorEvent(_Numbered):
     effective_ms: int
 
     def __post_init__(self) -> None:
-        _check(self, get_args(SensorKind))
+        check_fields(self, get_args(SensorKind))
 
 
 Event = CongestionEvent | IncidentEvent | SensorEvent
@@ -128,25 +127,6 @@ _TYPES: Final[dict[str, type[Event]]] = {
     **dict.fromkeys(get_args(CongestionKind), CongestionEvent),
     **dict.fromkeys(get_args(IncidentKind), IncidentEvent),
     **dict.fromkeys(get_args(SensorKind), SensorEvent),
-}
-_TEXTS: Final = ("gateway", "sensor_id", "segment_id")
-_INTEGERS: Final = {
-    "epoch_ms": MAX_INTEGER,
-    "sequence": MAX_INTEGER,
-    "sensor_number": MAX_UINT32,
-    "segment_number": MAX_UINT32,
-    "occurred_ms": MAX_INTEGER,
-    "started_ms": MAX_INTEGER,
-    "effective_ms": MAX_INTEGER,
-}
-# A comparison with NaN is false, so the ranges refuse it as they refuse an infinity.
-_MEASURES: Final[dict[str, tuple[tuple[type, ...], int]]] = {
-    "downstream_segment_number": ((int,), MAX_UINT32),
-    "average_speed_kmh": ((float, int), 255),
-    "downstream_speed_kmh": ((float, int), 255),
-    "occupancy": ((float, int), 1),
-    "congestion_level": ((int,), 100),
-    "score": ((float, int), 1000),
 }
 
 
@@ -171,22 +151,3 @@ def decode_event(payload: bytes) -> Event:
     if event_type is None:
         raise DecodeError("kind", kind, f"must be one of {', '.join(_TYPES)}")
     return event_type(**pick(body, "event", [field.name for field in fields(event_type)]))
-
-
-def _check(event: Event, kinds: tuple[str, ...]) -> None:
-    """Raise DecodeError for the first field whose value is not one of it."""
-    for field in fields(event):
-        name, value = field.name, getattr(event, field.name)
-        if name == "kind":
-            check_choice(name, value, kinds)
-        elif name == "fault":
-            check_choice(name, value, get_args(SensorFaultName))
-        elif name in _TEXTS:
-            check_text(name, value)
-        elif name in _INTEGERS:
-            check_integer(name, value, _INTEGERS[name])
-        else:
-            types, most = _MEASURES[name]
-            if value is not None and (type(value) not in types or not 0 <= value <= most):
-                number = "a number" if float in types else "an integer"
-                raise DecodeError(name, value, f"must be null or {number} from 0 to {most}")

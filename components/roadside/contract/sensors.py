@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError as ProtobufError
 from roadside.contract import messages_pb2 as pb
 from roadside.contract import sketch_bins
 from roadside.contract.errors import ContractError, DecodeError
-from roadside.contract.events import SensorFaultName
+from roadside.contract.event_fields import SensorFaultName
 from roadside.contract.summary import MAX_INTEGER, MAX_UINT32, SCHEMA
 from roadside.contract.wire import deflate, fill_columns, inflate, parse, rows
 
