@@ -7,6 +7,7 @@ from constructs import Construct
 
 from cloud.config import Config
 from cloud.parts.alerting import Alerting
+from cloud.parts.announcing import Announcing
 from cloud.parts.device_access import DeviceAccess
 from cloud.parts.ingest import Ingest
 from cloud.parts.observability import Observability
@@ -20,14 +21,14 @@ class TrafficAnalyticsPlatformStack(Stack):
     ```
     gateway ─> rules: windows, sensors ─> stream ─> processor ─┬─> tables: windows, sensors, segments
        ^                                             └─> acks ─> gateway
-       └──── > rule: events ─────────────> alerts ───┬─> table: alerts
-                                                     ├─> acks ─> gateway
-                                                     └─> bus ─> topic (people), queue (systems)
+       └──── > rule: events ─> queue ────> alerts ───┬─> bus ─> topics (people), queue (systems)
+                                                     ├─> table: alerts
+                                                     └─> acks ─> gateway
     ```
 
     Attributes
     ----------
-    access, ingest, tables, alerting, processing, observability : its parts, which the other stacks build on
+    access, ingest, tables, alerting, processing, announcing, observability : its parts, which the other stacks build on
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config, **kwargs: Any) -> None:
@@ -43,10 +44,18 @@ class TrafficAnalyticsPlatformStack(Stack):
             config=config,
             tables=tables,
             stream=ingest.stream,
-            bus=alerting.bus,
             undelivered=ingest.undelivered,
         )
-        ingest.send_events_to(processing.alerts)
+        self.announcing = announcing = Announcing(
+            self,
+            "Announcing",
+            config=config,
+            tables=tables,
+            bus=alerting.bus,
+            parked=processing.parked,
+            undelivered=ingest.undelivered,
+        )
+        ingest.send_events_to(announcing.events)
         self.observability = Observability(
             self,
             "Observability",
@@ -54,23 +63,27 @@ class TrafficAnalyticsPlatformStack(Stack):
             ingest=ingest,
             tables=tables,
             processing=processing,
+            announcing=announcing,
             alerting=alerting,
         )
 
         self._output("WindowsTable", tables.windows.table_name, "One item per gateway, window and epoch")
         self._output("SensorsTable", tables.sensors.table_name, "One item per gateway, interval, epoch and part")
         self._output("SegmentsTable", tables.segments.table_name, "Current state of every segment")
-        self._output("AlertsTable", tables.alerts.table_name, "Every event once")
+        self._output("AlertsTable", tables.alerts.table_name, "Every event once, and what is wrong now")
+        self._output("GatewaysTable", tables.gateways.table_name, "Every gateway and its last signs of life")
         self._output("WindowsStream", ingest.stream.stream_name, "Messages on their way to the processor")
         self._output("EventBus", alerting.bus.event_bus_name, "Every event of Roadside")
-        self._output("AlertsTopic", alerting.people.topic_arn, "Subscribe people here")
+        self._output("AlertsTopic", alerting.people.topic_arn, "Subscribe people's e-mail here")
+        self._output("UrgentAlertsTopic", alerting.phones.topic_arn, "Subscribe people's telephones here")
         self._output("OperationsTopic", self.observability.operators.topic_arn, "Subscribe operators here")
         self._output("SystemsQueueUrl", alerting.systems.queue_url, "Systems receive events here")
         self._output("AlertDeadLettersUrl", alerting.dead_letters.queue_url, "Events nobody could be told")
         self._output("ParkedQueueUrl", processing.parked.queue_url, "Messages refused for good, with the reason")
         self._output("UndeliveredQueueUrl", ingest.undelivered.queue_url, "What rules and invocations gave up on")
         self._output("ProcessorFunction", processing.processor.function_name, "Stores windows and summaries of sensors")
-        self._output("AlertsFunction", processing.alerts.function_name, "Publishes events")
+        self._output("GatewayEventsQueueUrl", announcing.events.queue_url, "Events on their way to the alerts function")
+        self._output("AlertsFunction", announcing.alerts.function_name, "Publishes events")
         self._output("GatewayPolicy", access.policy.ref, "IoT policy for the certificate of every gateway")
         self._output("GatewayGroup", access.gateways.ref, "Thing group of all gateways")
 

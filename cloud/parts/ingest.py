@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from aws_cdk import aws_kinesis as kinesis
-from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cloud.config import Config
@@ -59,22 +59,18 @@ class Ingest(Construct):
             role=role,
         )
 
-    def send_events_to(self, function: lambda_.Function) -> None:
-        """Add the rule that invokes `function`, asynchronously, with every event."""
-        rule = self._rule(
+    def send_events_to(self, queue: sqs.IQueue) -> None:
+        """Add the rule that puts every event into `queue`."""
+        role = self._rule_role("EventsRuleRole", allow(queue.queue_arn, "sqs:SendMessage"))
+        to_queue = iot.CfnTopicRule.SqsActionProperty(
+            queue_url=queue.queue_url, role_arn=role.role_arn, use_base64=False
+        )
+        self._rule(
             "EventsRule",
             "events",
-            description="Events of all gateways to the alerts function",
-            action=iot.CfnTopicRule.ActionProperty(
-                lambda_=iot.CfnTopicRule.LambdaActionProperty(function_arn=function.function_arn)
-            ),
-            role=self._rule_role("EventsRuleRole"),
-        )
-        function.add_permission(
-            "EventsRule",
-            principal=iam.ServicePrincipal("iot.amazonaws.com"),
-            source_arn=rule.attr_arn,
-            source_account=Aws.ACCOUNT_ID,
+            description="Events of all gateways to the queue of the alerts function",
+            action=iot.CfnTopicRule.ActionProperty(sqs=to_queue),
+            role=role,
         )
 
     def _rule_role(self, construct_id: str, *statements: iam.PolicyStatement) -> iam.Role:

@@ -10,6 +10,7 @@ from constructs import Construct
 from cloud.config import Config
 from cloud.parts.alarms import Alarms, Thresholds
 from cloud.parts.alerting import Alerting
+from cloud.parts.announcing import Announcing
 from cloud.parts.dashboard import Dashboard
 from cloud.parts.ingest import Ingest
 from cloud.parts.processing import Processing
@@ -35,11 +36,12 @@ class Observability(Construct):
         ingest: Ingest,
         tables: Tables,
         processing: Processing,
+        announcing: Announcing,
         alerting: Alerting,
     ) -> None:
         super().__init__(scope, construct_id)
         stack_name = Stack.of(self).stack_name
-        self.functions = functions = {"processor": processing.processor, "alerts": processing.alerts}
+        self.functions = functions = {"processor": processing.processor, "alerts": announcing.alerts}
         written = {
             "windows": tables.windows,
             "sensors": tables.sensors,

@@ -1,10 +1,8 @@
-"""The functions, each with a role of its own, and the mapping that feeds the processor from the stream."""
+"""The processor, and the mapping that feeds it from the stream."""
 
 from typing import Final
 
 from aws_cdk import Aws, Duration
-from aws_cdk import aws_events as events
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
@@ -12,9 +10,8 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cloud.config import Config
-from cloud.parts.alerting import EVENT_SOURCE
 from cloud.parts.dead_letters import DeadLetters
-from cloud.parts.function import Asynchronous, Function
+from cloud.parts.function import Function
 from cloud.parts.permissions import allow
 from cloud.parts.tables import Tables
 from roadside.contract import topics
@@ -23,11 +20,11 @@ _EVERY_ACKS_TOPIC: Final = topics.acks("GATEWAY").replace("GATEWAY", "*")
 
 
 class Processing(Construct):
-    """The processor, fed by the stream, and the alerts function, invoked by its IoT rule.
+    """The processor, fed by the stream.
 
     Attributes
     ----------
-    processor, alerts : the functions
+    processor : the function
     parked : queue of messages that no retry will make acceptable, each with its reason
     """
 
@@ -39,7 +36,6 @@ class Processing(Construct):
         config: Config,
         tables: Tables,
         stream: kinesis.IStream,
-        bus: events.IEventBus,
         undelivered: sqs.IQueue,
     ) -> None:
         super().__init__(scope, construct_id)
@@ -47,7 +43,6 @@ class Processing(Construct):
         self._tables = tables
         self.parked = DeadLetters(self, "Parked", keeps_data=config.keeps_data)
         self.processor = self._add_processor(stream, undelivered)
-        self.alerts = self._add_alerts(bus, undelivered)
 
     def _add_processor(self, stream: kinesis.IStream, undelivered: sqs.IQueue) -> Function:
         windows, sensors, segments = self._tables.windows, self._tables.sensors, self._tables.segments
@@ -63,7 +58,8 @@ class Processing(Construct):
                 "SENSORS_TABLE": sensors.table_name,
                 "SEGMENTS_TABLE": segments.table_name,
                 "SEGMENT_REFRESH_S": str(self._config.segment_refresh_s),
-                **self._for_messages(),
+                "PARKED_QUEUE_URL": self.parked.queue_url,
+                "RETENTION_DAYS": str(self._config.retention_days),
             },
             statements=[
                 allow(windows.table_arn, "dynamodb:PutItem"),
@@ -78,7 +74,12 @@ class Processing(Construct):
                     "kinesis:ListShards",
                 ),
                 allow(undelivered.queue_arn, "sqs:SendMessage"),
-                *self._may_answer(),
+                allow(self.parked.queue_arn, "sqs:SendMessage"),
+                allow(
+                    f"arn:{Aws.PARTITION}:iot:{Aws.REGION}:{Aws.ACCOUNT_ID}:topic/{_EVERY_ACKS_TOPIC}",
+                    "iot:Publish",
+                    because="Acks go to whichever gateway sent the message: every gateway's acks topic and no other",
+                ),
             ],
         )
         # Whatever is given up here has not been acknowledged, so its gateway sends it again: giving up early
@@ -98,42 +99,3 @@ class Processing(Construct):
             on_failure=sources.SqsDlq(undelivered),
         )
         return function
-
-    def _add_alerts(self, bus: events.IEventBus, undelivered: sqs.IQueue) -> Function:
-        alerts = self._tables.alerts
-        return Function(
-            self,
-            "Alerts",
-            name="alerts",
-            config=self._config,
-            timeout=Duration.seconds(30),
-            memory_mb=256,
-            environment={
-                "ALERTS_TABLE": alerts.table_name,
-                "EVENT_BUS": bus.event_bus_name,
-                "EVENT_SOURCE": EVENT_SOURCE,
-                **self._for_messages(),
-            },
-            statements=[
-                allow(alerts.table_arn, "dynamodb:PutItem", "dynamodb:UpdateItem"),
-                allow(bus.event_bus_arn, "events:PutEvents"),
-                allow(undelivered.queue_arn, "sqs:SendMessage"),
-                *self._may_answer(),
-            ],
-            asynchronous=Asynchronous(retry_attempts=2, max_event_age=Duration.hours(1), on_failure=undelivered),
-        )
-
-    def _for_messages(self) -> dict[str, str]:
-        """Environment of a function that takes messages of gateways."""
-        return {"PARKED_QUEUE_URL": self.parked.queue_url, "RETENTION_DAYS": str(self._config.retention_days)}
-
-    def _may_answer(self) -> list[iam.PolicyStatement]:
-        """What a function that takes messages of gateways may do with each."""
-        return [
-            allow(self.parked.queue_arn, "sqs:SendMessage"),
-            allow(
-                f"arn:{Aws.PARTITION}:iot:{Aws.REGION}:{Aws.ACCOUNT_ID}:topic/{_EVERY_ACKS_TOPIC}",
-                "iot:Publish",
-                because="Acks go to whichever gateway sent the message: every gateway's acks topic and no other",
-            ),
-        ]

@@ -11,7 +11,7 @@ NUMBER = dynamodb.AttributeType.NUMBER
 
 
 class Tables(Construct):
-    """The four tables, all on demand, encrypted and recoverable to any second of the last 35 days.
+    """The five tables, all on demand, encrypted and recoverable to any second of the last 35 days.
 
     Attributes
     ----------
@@ -19,7 +19,8 @@ class Tables(Construct):
     sensors : key g (gateway) and s (interval start, epoch and part)
     segments : key segment (number); index ByLocation (district, segment), and ByCongestion (band, congestion_level)
         of those that are congested
-    alerts : key event_id
+    alerts : key event_id; index ByDay (day, occurred_ms), and Open (open, started_ms) of what goes on
+    gateways : key gateway; who they are, their last signs of life, and what the sweep remembers of them
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, keeps_data: bool) -> None:
@@ -38,7 +39,17 @@ class Tables(Construct):
                 _index("ByCongestion", ("band", STRING), ("congestion_level", NUMBER), dynamodb.ProjectionType.ALL),
             ),
         )
-        self.alerts = self._table("Alerts", ("event_id", STRING), ttl="t")
+        self.alerts = self._table(
+            "Alerts",
+            ("event_id", STRING),
+            ttl="t",
+            indexes=(
+                _index("ByDay", ("day", STRING), ("occurred_ms", NUMBER), dynamodb.ProjectionType.ALL),
+                # Sparse: `open` stands in what goes on alone.
+                _index("Open", ("open", STRING), ("started_ms", NUMBER), dynamodb.ProjectionType.ALL),
+            ),
+        )
+        self.gateways = self._table("Gateways", ("gateway", STRING))
 
     def _table(
         self,

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     Item = dict[str, AttributeValueTypeDef]
 
-BY_DAY: Final = "by_day"  # index: day, occurred_ms
-OPEN: Final = "open"  # index: open, started_ms; holds only troubles that go on
+BY_DAY: Final = "ByDay"  # index: day, occurred_ms
+OPEN: Final = "Open"  # index: open, started_ms; holds only troubles that go on
 _OPEN_VALUE: Final = "yes"
 _DAY_S: Final = 86_400
 _KEYS_PER_READ: Final = 100
@@ -137,7 +137,7 @@ class AlertsTable:
 
     def open_now(self) -> Iterator[dict[str, Any]]:
         """The events whose troubles go on, the latest first, as plain values."""
-        begun: list[str] = [trouble.get("begun", "") for trouble in self._query(OPEN, OPEN, _OPEN_VALUE)]
+        begun: list[str] = [trouble.get("begun", "") for trouble in self._query(OPEN, "open", _OPEN_VALUE)]
         items = {item["event_id"]["S"]: item for item in self._read([each for each in begun if each])}
         for event_id in begun:
             if event_id in items:
@@ -205,7 +205,7 @@ def trouble_item(trouble: Trouble, version: int, time_to_live_s: int) -> "Item":
         "t": {"N": str(time_to_live_s)},
     }
     if trouble.current is not None:
-        item[OPEN] = {"S": _OPEN_VALUE}
+        item["open"] = {"S": _OPEN_VALUE}
         item["started_ms"] = {"N": str(trouble.current.started_ms)}
         item["begun"] = {"S": trouble.current.begun}
     return item

@@ -63,7 +63,7 @@ def _more(event: BusEvent) -> str:
             now = f"Since {since}: {_speed(event.average_speed_kmh)}, level {_known(event.congestion_level)} of 100."
             more = f"It lasted {lasted}." if over else now
         case IncidentNotice():
-            speeds = f"{_speed(event.average_speed_kmh)} there, {_speed(event.downstream_speed_kmh)} behind it"
+            speeds = f"{_speed(event.average_speed_kmh)} there, {_speed(event.downstream_speed_kmh)} beyond"
             more = f"It lasted {lasted}." if over else f"Since {since}: {speeds}."
         case SensorEvent():
             segment = _name(event.segment_id)
@@ -72,7 +72,8 @@ def _more(event: BusEvent) -> str:
             how = "It was disconnected" if event.reason == "disconnected" else "Nothing of it arrives"
             more = f"It was away for {lasted}." if over else f"{how}; last heard at {since}."
         case DataNotice():
-            times = f"{_duration(event.missing_ms)} between {_clock(event.first_ms)} and {_clock(event.until_ms)}"
+            first, until = _clock(event.first_ms, "%d %b %H:%M:%S"), _clock(event.until_ms, "%H:%M:%S")
+            times = f"{_duration(event.missing_ms)} between {first} and {until}"
             more = f"{times}." if over else f"{times}; it was asked to send again."
     return more
 
@@ -91,9 +92,9 @@ def _known(level: int | None) -> str:
     return "unknown" if level is None else str(level)
 
 
-def _clock(instant_ms: int) -> str:
+def _clock(instant_ms: int, form: str = "%d %b %H:%M") -> str:
     try:
-        return f"{datetime.fromtimestamp(instant_ms / 1000, UTC):%d %b %H:%M} UTC"
+        return f"{datetime.fromtimestamp(instant_ms / 1000, UTC):{form}} UTC"
     except (ValueError, OverflowError, OSError):  # the contract lets instants run beyond the calendar
         return "an unknown time"
 

@@ -21,7 +21,7 @@ def files(folder: Path) -> set[str]:
     ("name", "own"),
     [
         ("processor", {"__init__", "batch", "current", "handler", "items", "logic", "settings", "store"}),
-        ("alerts", {"__init__", "delivery", "handler", "logic", "settings", "store"}),
+        ("alerts", {"__init__", "delivery", "handler", "logic", "settings"}),
     ],
 )
 def test_code_holds_its_function_the_shared_modules_and_the_contract(tmp_path: Path, name: str, own: set[str]) -> None:

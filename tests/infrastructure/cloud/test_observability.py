@@ -129,7 +129,7 @@ def test_nobody_is_subscribed_unless_the_context_says_who(
     assert subscribed == {
         ("email", "operations@example.org", "ObservabilityOperators"),
         ("email", "centre@example.org", "AlertingPeople"),
-        ("sms", "+491701234567", "AlertingPeople"),
+        ("sms", "+491701234567", "AlertingPhones"),
     }
 
 

@@ -23,6 +23,7 @@ def test_what_holds_data_keeps_its_logical_id(stack: Synthesised) -> None:
         "TablesSensors036939C3",
         "TablesSegments7C22257B",
         "TablesAlertsF4292B9D",
+        "TablesGateways6D31259B",
         "IngestWindows27AA46C5",
         "IngestUndeliveredE032DDE9",
         "ProcessingParkedB2433DD6",
@@ -31,6 +32,8 @@ def test_what_holds_data_keeps_its_logical_id(stack: Synthesised) -> None:
         "AlertingSystemsC4BC70EF",
         "AlertingPeopleF5B937DE",
         "ObservabilityOperatorsC2613CA5",
+        "AlertingPhonesE84E1918",
+        "AnnouncingEventsDE4D47A6",
     }
 
 
@@ -46,16 +49,19 @@ def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
         "SensorsTable": "<TablesSensors>",
         "SegmentsTable": "<TablesSegments>",
         "AlertsTable": "<TablesAlerts>",
+        "GatewaysTable": "<TablesGateways>",
         "WindowsStream": "<IngestWindows>",
         "EventBus": "<AlertingBus>",
         "AlertsTopic": "<AlertingPeople>",
         "OperationsTopic": "<ObservabilityOperators>",
+        "UrgentAlertsTopic": "<AlertingPhones>",
         "SystemsQueueUrl": "<AlertingSystems>",
         "AlertDeadLettersUrl": "<AlertingDeadLetters>",
         "ParkedQueueUrl": "<ProcessingParked>",
         "UndeliveredQueueUrl": "<IngestUndelivered>",
         "ProcessorFunction": "<ProcessingProcessor>",
-        "AlertsFunction": "<ProcessingAlerts>",
+        "GatewayEventsQueueUrl": "<AnnouncingEvents>",
+        "AlertsFunction": "<AnnouncingAlerts>",
         "GatewayPolicy": "<DeviceAccessGatewayPolicy>",
         "GatewayGroup": "<DeviceAccessGateways>",
     }
@@ -84,7 +90,16 @@ def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
                 }
             },
         ),
-        ("events", {"Lambda": {"FunctionArn": "<ProcessingAlerts.Arn>"}}),
+        (
+            "events",
+            {
+                "Sqs": {
+                    "QueueUrl": "<AnnouncingEvents>",
+                    "RoleArn": "<IngestEventsRuleRole.Arn>",
+                    "UseBase64": False,
+                }
+            },
+        ),
     ],
 )
 def test_rule_is_the_contracts_and_its_failures_go_to_a_queue(
@@ -166,18 +181,21 @@ ROLES = {
         *TAKES_MESSAGES,
     },
     "AlertsRole": {
+        ("dynamodb:BatchGetItem", "<TablesAlerts.Arn>"),
         ("dynamodb:PutItem", "<TablesAlerts.Arn>"),
-        ("dynamodb:UpdateItem", "<TablesAlerts.Arn>"),
         ("events:PutEvents", "<AlertingBus.Arn>"),
-        ("sqs:SendMessage", "<IngestUndelivered.Arn>"),
-        ("logs:CreateLogStream", "<ProcessingAlertsLogs.Arn>"),
-        ("logs:PutLogEvents", "<ProcessingAlertsLogs.Arn>"),
+        ("sqs:ChangeMessageVisibility", "<AnnouncingEvents.Arn>"),
+        ("sqs:DeleteMessage", "<AnnouncingEvents.Arn>"),
+        ("sqs:GetQueueAttributes", "<AnnouncingEvents.Arn>"),
+        ("sqs:ReceiveMessage", "<AnnouncingEvents.Arn>"),
+        ("logs:CreateLogStream", "<AnnouncingAlertsLogs.Arn>"),
+        ("logs:PutLogEvents", "<AnnouncingAlertsLogs.Arn>"),
         *EVERY_FUNCTION,
         *TAKES_MESSAGES,
     },
     "SensorsRuleRole": {("kinesis:PutRecord", "<IngestWindows.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},
     "WindowsRuleRole": {("kinesis:PutRecord", "<IngestWindows.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},
-    "EventsRuleRole": {("sqs:SendMessage", "<IngestUndelivered.Arn>")},
+    "EventsRuleRole": {("sqs:SendMessage", "<AnnouncingEvents.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},
 }
 
 
@@ -217,6 +235,7 @@ def test_tables_are_encrypted_recoverable_and_billed_by_use(stack: Synthesised) 
         ("Sensors", [("g", "HASH", "S"), ("s", "RANGE", "S")], "t"),
         ("Segments", [("segment", "HASH", "N")], None),
         ("Alerts", [("event_id", "HASH", "S")], "t"),
+        ("Gateways", [("gateway", "HASH", "S")], None),
     ],
 )
 def test_table_has_its_keys_and_forgets(
@@ -245,7 +264,7 @@ def test_segments_are_found_by_location_at_no_cost_and_by_congestion_while_conge
 
 
 def test_mapping_isolates_what_fails_and_gives_up_visibly(stack: Synthesised) -> None:
-    mapping = stack.resolve(stack.one("AWS::Lambda::EventSourceMapping"))
+    mapping = stack.resolve(stack.one("AWS::Lambda::EventSourceMapping", "ProcessorMapping"))
     mapping.pop("Tags")
 
     assert mapping == {
@@ -262,33 +281,6 @@ def test_mapping_isolates_what_fails_and_gives_up_visibly(stack: Synthesised) ->
     }
 
 
-def test_failed_alerts_are_tried_again_and_then_queued(stack: Synthesised) -> None:
-    invocation = stack.resolve(stack.one("AWS::Lambda::EventInvokeConfig"))
-
-    assert invocation["MaximumRetryAttempts"] == 2
-    assert invocation["DestinationConfig"] == {"OnFailure": {"Destination": "<IngestUndelivered.Arn>"}}
-
-
-def test_only_the_events_rule_may_invoke_alerts(stack: Synthesised) -> None:
-    permission = stack.resolve(stack.one("AWS::Lambda::Permission"))
-
-    assert permission["Principal"] == "iot.amazonaws.com"
-    assert permission["SourceArn"] == "<IngestEventsRule.Arn>"
-    assert permission["FunctionName"] == "<ProcessingAlerts.Arn>"
-
-
-def test_events_reach_people_and_systems_or_the_dead_letters(stack: Synthesised) -> None:
-    rule = stack.resolve(stack.one("AWS::Events::Rule"))
-
-    assert rule["EventBusName"] == "<AlertingBus>"
-    assert rule["EventPattern"] == {"source": ["roadside"]}
-    assert [target["Arn"] for target in rule["Targets"]] == ["<AlertingPeople>", "<AlertingSystems.Arn>"]
-    assert {target["DeadLetterConfig"]["Arn"] for target in rule["Targets"]} == {"<AlertingDeadLetters.Arn>"}
-    systems = stack.resolve(stack.one("AWS::SQS::Queue", "Systems"))
-    assert systems["RedrivePolicy"] == {"deadLetterTargetArn": "<AlertingDeadLetters.Arn>", "maxReceiveCount": 5}
-    assert stack.one("AWS::KMS::Key")["EnableKeyRotation"] is True
-
-
 @pytest.mark.parametrize(
     ("name", "own"),
     [
@@ -301,7 +293,7 @@ def test_events_reach_people_and_systems_or_the_dead_letters(stack: Synthesised)
                 "SEGMENT_REFRESH_S": "900",
             },
         ),
-        ("alerts", {"ALERTS_TABLE": "<TablesAlerts>", "EVENT_BUS": "<AlertingBus>", "EVENT_SOURCE": "roadside"}),
+        ("alerts", {"ALERTS_TABLE": "<TablesAlerts>", "EVENT_BUS": "<AlertingBus>"}),
     ],
 )
 def test_function_is_configured(stack: Synthesised, name: str, own: dict[str, str]) -> None:

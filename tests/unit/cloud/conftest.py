@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -33,7 +34,6 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "SEGMENTS_TABLE": "segments",
         "ALERTS_TABLE": "alerts",
         "EVENT_BUS": "bus",
-        "EVENT_SOURCE": "roadside",
         "RETENTION_DAYS": "90",
         "SEGMENT_REFRESH_S": "300",
     }.items():
@@ -44,6 +44,7 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "sensors": ("g", "s"),
         "segments": ("segment",),
         "alerts": ("event_id",),
+        "gateways": ("gateway",),
     }.items():
         dynamodb.create_table(
             TableName=table,
@@ -55,6 +56,8 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
                 {"AttributeName": key, "KeyType": "RANGE" if position else "HASH"} for position, key in enumerate(keys)
             ],
         )
+    for index, keys in {"ByDay": ("day", "occurred_ms"), "Open": ("open", "started_ms")}.items():
+        _add_index(dynamodb, "alerts", index, keys)
     parked_url = sqs.create_queue(QueueName="parked")["QueueUrl"]
     bus_queue_url = sqs.create_queue(QueueName="systems")["QueueUrl"]
     queue_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:systems"
@@ -64,6 +67,19 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("PARKED_QUEUE_URL", parked_url)
     yield World(dynamodb, sqs, events, parked_url, bus_queue_url)
     account.reset()
+
+
+def _add_index(dynamodb: Any, table: str, index: str, keys: tuple[str, str]) -> None:
+    schema = [{"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=True)]
+    dynamodb.update_table(
+        TableName=table,
+        AttributeDefinitions=[
+            {"AttributeName": key, "AttributeType": "N" if key.endswith("_ms") else "S"} for key in keys
+        ],
+        GlobalSecondaryIndexUpdates=[
+            {"Create": {"IndexName": index, "KeySchema": schema, "Projection": {"ProjectionType": "ALL"}}}
+        ],
+    )
 
 
 @pytest.fixture

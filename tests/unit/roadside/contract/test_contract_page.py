@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,18 @@ import pytest
 from aggregator.intake import Intake
 from cloud.functions.processor.items import item_bytes, segment_update, sensors_item, window_item
 from cloud.functions.processor.logic import read_record
+from cloud.functions.shared import wording
 from roadside.contract import messages_pb2 as pb
 from roadside.contract import topics
+from roadside.contract.bus import (
+    TYPES,
+    BusEvent,
+    DataNotice,
+    GatewayNotice,
+    IncidentNotice,
+    decode_announcement,
+    detail,
+)
 from roadside.contract.codec import encode_window
 from roadside.contract.commands import COMMANDS, ResendCommand, decode_command
 from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, decode_event
@@ -96,6 +107,40 @@ def test_event_of_the_example_is_read_and_its_fields_are_explained(name: str, ti
     assert list(body) == ["schema", "event_id", *(field.name for field in fields(kind))]
     told = set(re.findall(r"`(\w+)`", section(title).split("|")[0])) | set(names(title))
     assert told == set(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "kind"),
+    [
+        ("incident-notice", "Incident notice", IncidentNotice),
+        ("gateway-notice", "Gateway notice", GatewayNotice),
+        ("data-notice", "Data notice", DataNotice),
+    ],
+)
+def test_announcement_of_the_example_is_read_said_in_our_words_and_explained(
+    name: str, title: str, kind: type[BusEvent]
+) -> None:
+    announced = decode_announcement(example(name))
+
+    body: dict[str, Any] = json.loads(example(name))
+    assert isinstance(announced.event, kind)
+    assert detail(announced) == body
+    assert names(title) == [field.name for field in fields(kind)]
+    assert announced.severity == wording.severity(announced.event)
+    assert announced.headline == wording.headline(announced.event)
+    assert announced.text == wording.text(announced.event)
+
+
+def test_kinds_on_the_bus_are_those_of_the_module() -> None:
+    common, kinds = rows("On the bus")[:6], rows("On the bus")[8:]
+
+    assert [cells[0].strip("`") for cells in common] == ["schema", "event_id", "severity", "headline", "text", "notify"]
+    assert [kind for cells in kinds for kind in re.findall(r"`(\w+)`", cells[0])] == list(in_pages_order(TYPES))
+
+
+def in_pages_order(kinds: Iterable[str]) -> list[str]:
+    order = ("Congestion", "Incident", "Sensor", "Gateway", "Data")
+    return sorted(kinds, key=lambda kind: next(i for i, word in enumerate(order) if kind.startswith(word)))
 
 
 def test_fields_of_the_first_events_table_stand_in_their_order() -> None:
