@@ -25,6 +25,7 @@ from roadside.runtime.store import GatewayStore
 from simulator.data_time import DataClock
 from simulator.recording import RecordedGateway, RecordedReading, Recording, iso
 from simulator.replay_messages import messages
+from simulator.replay_sweep import ReplaySweep
 
 if TYPE_CHECKING:
     from _csv import Writer
@@ -37,8 +38,9 @@ _iso = lru_cache(maxsize=4)(iso)  # neighbouring rows have the same window
 
 @dataclass(slots=True)
 class Collected:
-    """What the cloud would hold: the last edition of every window, and all events."""
+    """What the cloud would hold: the last edition of every window, and all events; and what it found itself."""
 
+    sweep: ReplaySweep
     windows: dict[tuple[int, int], WindowSummary] = field(default_factory=dict)  # by first segment number and start
     events: dict[str, Event] = field(default_factory=dict)
     messages: int = 0
@@ -65,6 +67,7 @@ class _Cloud:
             self.acks.append(encode_ack(Ack(summary.epoch_ms, (summary.sequence,))))
             return
         window = decode_window(payload)
+        self._collected.sweep.take(window)
         key = window.segments[0].number, window.window_start_ms
         stored = self._collected.windows.get(key)
         if stored is None or stored.revision < window.revision:
@@ -152,7 +155,7 @@ def replay(
         A file is damaged or lacks a column.
     """
     interval_ms = recording.interval_ms()
-    collected = Collected()
+    collected = Collected(ReplaySweep(recording.gateways, profile))
     gateways: dict[str, _Gateway] = {}
     settings = AggregatorSettings(
         window_seconds=window_s,
@@ -182,10 +185,12 @@ def replay(
                     gateway.flush(now_ms)
                 hand_over_ms = clock.now_ms + interval_ms
             now_ms = clock.now_ms
+            collected.sweep.pass_if_due(now_ms)
         gateways[gateway_by_sensor.get(reading.sensor_id, anywhere)].take(reading, now_ms)
         if count % 10_000 == 0:
             progress(count)
     statistics = {name: gateway.finish(now_ms) for name, gateway in gateways.items()}
+    collected.sweep.finish(now_ms)
     out.mkdir(parents=True, exist_ok=True)
     names = {segment.number: segment.id for plan in recording.gateways for segment in plan.segments}
     with _table(out / "windows.csv") as windows, _table(out / "states.csv") as states:
@@ -197,6 +202,7 @@ def replay(
             states.writerow((name, start, int(state is CongestionState.CONGESTED), speed, state.name.lower()))
     with _table(out / "events.csv") as events:
         events.writerows(_event_rows(collected.events.values()))
+        events.writerows(collected.sweep.event_rows())
     with _table(out / "sensor_faults.csv") as faults:
         faults.writerows(_fault_rows(collected.events.values()))
     return collected, statistics

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud.functions.sweep import pairs_profile, pairs_rules
+from cloud.functions.sweep import pairs_memory, pairs_profile, pairs_rules
 from cloud.functions.sweep.pairs import PairJudge, RoadSegment
 from cloud.functions.sweep.pairs_rules import PairRules
 from cloud.functions.sweep.pairs_stretch import NO_ALERT, PairChange
@@ -23,6 +23,10 @@ from roadside.core.summary import MIN_PACE_SPEED_DKMH, PACE_MS_PER_KM, SegmentSu
 
 STATIONS, LANES, STEPS = 4, 3, 300
 GATEWAYS = ("west", "west", "east", "east")  # of the stations
+ROAD = [
+    RoadSegment(i, f"E{i}", gateway, "freeway", 100.0, i + 1 if i + 1 < STATIONS else None)
+    for i, gateway in enumerate(GATEWAYS)
+]
 START_MS = 1_715_664_600_000
 
 
@@ -156,25 +160,29 @@ def one_gateway(story: Story) -> list[IncidentChange]:
 def two_gateways(story: Story, seed: int) -> list[PairChange]:
     """What is judged minute by minute from windows that come late, twice and in disorder."""
     rng = np.random.default_rng(seed)
-    judge = PairJudge(
-        RoadSegment(i, f"E{i}", gateway, "freeway", 100.0, i + 1 if i + 1 < STATIONS else None)
-        for i, gateway in enumerate(GATEWAYS)
-    )
+    judge = PairJudge(ROAD)
+    sent = [(story.end_ms(step), window) for step in range(STEPS) for window in story.windows(step) * 2]
     arrivals = sorted(
-        (story.end_ms(step) + int(delay_ms), place, window)
-        for step in range(STEPS)
-        for place, window in enumerate(story.windows(step) * 2)
-        for delay_ms in [rng.integers(2_000, 60_000)]
+        ((end_ms + int(rng.integers(2_000, 60_000)), window) for end_ms, window in sent), key=lambda arrival: arrival[0]
     )
     changes: list[PairChange] = []
     for now_ms in range(START_MS, story.end_ms(STEPS) + 240_000, 60_000):
         while arrivals and arrivals[0][0] <= now_ms:
-            judge.take([arrivals.pop(0)[2]])
+            judge.take([arrivals.pop(0)[1]])
         changes += judge.changes(now_ms)
+        judge = restarted(judge)
     return changes
 
 
-@settings(max_examples=40, deadline=None)
+def restarted(judge: PairJudge) -> PairJudge:
+    """The judge as the next pass finds it."""
+    successor = PairJudge(ROAD)
+    assert pairs_memory.restore(successor, pairs_memory.dump(judge)) == 1
+    pairs_memory.restore_profiles(successor, pairs_memory.dump_profiles(judge))
+    return successor
+
+
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), window_s=st.sampled_from([5, 10, 10, 30]), happenings=disturbances)
 def test_pairs_across_gateways_are_judged_as_one_gateway_judges_its_own(
     seed: int, window_s: int, happenings: list[Disturbance]

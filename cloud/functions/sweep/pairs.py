@@ -6,6 +6,7 @@ The judgement is deterministic: it follows from the windows and the instants of 
 after a crash finds the memory as it was.
 """
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,9 +18,9 @@ from roadside.contract.summary import WindowSummary
 
 @dataclass(frozen=True, slots=True)
 class RoadSegment:
-    """What the catalogue says of a segment that matters here."""
+    """What the catalogue says of a segment that matters here, by the names of its columns."""
 
-    number: int
+    segment: int
     segment_id: str
     gateway: str
     road_class: str
@@ -50,6 +51,13 @@ class PairJudge:
             for timeline in self._timelines_of.get(window.gateway, ()):
                 timeline.take(window)
 
+    def teach(self, segment_id: str, days: "list[array[int]]") -> None:
+        """Begin the pair that starts at a segment with days learned elsewhere, the newest last."""
+        for stretch in self.stretches:
+            for station, profile in zip(stretch.stations, stretch.profiles, strict=False):
+                if station.segment_id == segment_id:
+                    profile.teach(days)
+
     def changes(self, now_ms: int) -> Iterator[PairChange]:
         """Judge what is due at the instant of a pass; the alerts raised and cleared by it."""
         for stretch, timeline in zip(self.stretches, self.timelines, strict=True):
@@ -60,7 +68,7 @@ class PairJudge:
 
 def stretches(segments: Iterable[RoadSegment]) -> Iterator[tuple[Sequence[Station], int]]:
     """Stations in driving direction and the number of their judged pairs: neighbouring pairs share a stretch."""
-    freeway = {segment.number: segment for segment in segments if segment.road_class == "freeway"}
+    freeway = {segment.segment: segment for segment in segments if segment.road_class == "freeway"}
     crossing = {number for number in freeway if _crosses(number, freeway)}
     entered = {freeway[number].downstream for number in crossing}
     done: set[int] = set()
@@ -86,4 +94,4 @@ def _crosses(number: int, freeway: Mapping[int, RoadSegment]) -> bool:
 
 
 def _station(segment: RoadSegment) -> Station:
-    return Station(segment.number, segment.segment_id, segment.gateway, segment.free_flow_kmh)
+    return Station(segment.segment, segment.segment_id, segment.gateway, segment.free_flow_kmh)

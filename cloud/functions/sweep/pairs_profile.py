@@ -29,6 +29,7 @@ class PairProfile:
     ----------
     days : the newest last, at most DAYS
     today : counts from tomorrow
+    changed : whether `days` or `today` have changed since it was last set to False
     running : quarter since the epoch, and what was sampled in it: time, sum and sum of squares
     """
 
@@ -36,6 +37,7 @@ class PairProfile:
         self.days: list[array[int]] = []
         self.today = array("b", _DAY)
         self.running: list[float] = [NO_BIN, 0.0, 0.0, 0.0]
+        self.changed = False
         self._expected_bin = NO_BIN
         self._expected = NOTHING_LEARNED
 
@@ -68,6 +70,7 @@ class PairProfile:
         """Begin with days learned elsewhere, the newest last."""
         self.days = days[-DAYS:]
         self._expected_bin = NO_BIN
+        self.changed = True
 
     def _put_down(self, quarter: int) -> None:
         _, sampled_ms, total, squares = self.running
@@ -78,6 +81,7 @@ class PairProfile:
             usual = min(max(round(100 * (mean + SPREAD * spread)), -127), 127)
         self.today[quarter % BINS] = usual
         self.running[1:] = [0.0, 0.0, 0.0]
+        self.changed = True
 
     def _end_day(self) -> None:
         if any(usual != UNKNOWN for usual in self.today):

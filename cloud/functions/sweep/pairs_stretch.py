@@ -1,5 +1,6 @@
 """Judges pairs of freeway stations across gateways, by the evidence that a gateway takes for its own
-(core/incidents.py, docs/numerics.md): contrast of speed beyond what is usual, and a lane that has emptied into the others.
+(core/incidents.py, docs/numerics.md): contrast of speed beyond what is usual, and a lane that has emptied into the
+others.
 
 In plain floats, since a Lambda function has no numpy. tests/property/test_pairs.py feeds the same streams to this and
 to the core and wants the same alerts at the same instants.
