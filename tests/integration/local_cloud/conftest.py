@@ -78,9 +78,13 @@ class Platform:
     outputs: dict[str, str]
 
 
+def deploy_platform(cloud: LocalCloud) -> Platform:
+    return Platform(cloud, deploy_assembly(cloud, ensure_assembly(), [STACK])[STACK])
+
+
 @pytest.fixture(scope="session")
 def platform(cloud: LocalCloud) -> Platform:
-    return Platform(cloud, deploy_assembly(cloud, ensure_assembly(), [STACK])[STACK])
+    return deploy_platform(cloud)
 
 
 @pytest.fixture(scope="session")

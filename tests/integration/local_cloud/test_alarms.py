@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from simulator.local_cloud.local_cloud import LocalCloud
-from tests.integration.local_cloud.conftest import Platform
+from tests.integration.local_cloud.conftest import deploy_platform
 from tests.integration.local_cloud.support import eventually
+
+
+@pytest.fixture
+def alone() -> Iterator[LocalCloud]:
+    """A cloud in which nobody else has raised an alarm yet."""
+    with LocalCloud() as started:
+        yield started
 
 
 def queue_of(cloud: LocalCloud, topic: str) -> str:
@@ -27,8 +37,8 @@ def take(cloud: LocalCloud, url: str) -> list[dict[str, Any]]:
     return [json.loads(json.loads(message["Body"])["Message"]) for message in messages]
 
 
-def test_poison_record_raises_the_alarm_that_says_what_to_do(platform: Platform) -> None:
-    cloud, outputs = platform.cloud, platform.outputs
+def test_poison_record_raises_the_alarm_that_says_what_to_do(alone: LocalCloud) -> None:
+    cloud, outputs = alone, deploy_platform(alone).outputs
     mailbox = queue_of(cloud, outputs["OperationsTopic"])
     cloud.client("kinesis").put_record(
         StreamName=outputs["WindowsStream"], Data=b'{"gateway": "gw-poison"}', PartitionKey="gw-poison"

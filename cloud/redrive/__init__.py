@@ -1,0 +1,1 @@
+"""Looks into the queues in which messages wait for a person, and sends them on again."""
