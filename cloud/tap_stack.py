@@ -9,6 +9,7 @@ from cloud.config import Config
 from cloud.parts.alerting import Alerting
 from cloud.parts.announcing import Announcing
 from cloud.parts.device_access import DeviceAccess
+from cloud.parts.direct_ingest import DirectIngest
 from cloud.parts.ingest import Ingest
 from cloud.parts.observability import Observability
 from cloud.parts.processing import Processing
@@ -67,6 +68,9 @@ class TrafficAnalyticsPlatformStack(Stack):
             alerting=alerting,
         )
 
+        if config.ingest == "raw":
+            self._add_direct_ingest(config)
+
         self._output("WindowsTable", tables.windows.table_name, "One item per gateway, window and epoch")
         self._output("SensorsTable", tables.sensors.table_name, "One item per gateway, interval, epoch and part")
         self._output("SegmentsTable", tables.segments.table_name, "Current state of every segment")
@@ -86,6 +90,18 @@ class TrafficAnalyticsPlatformStack(Stack):
         self._output("AlertsFunction", announcing.alerts.function_name, "Publishes events")
         self._output("GatewayPolicy", access.policy.ref, "IoT policy for the certificate of every gateway")
         self._output("GatewayGroup", access.gateways.ref, "Thing group of all gateways")
+
+    def _add_direct_ingest(self, config: Config) -> None:
+        direct = DirectIngest(
+            self,
+            "DirectIngest",
+            config=config,
+            undelivered=self.ingest.undelivered,
+            parked=self.processing.parked,
+        )
+        self._output("ReadingsTable", direct.readings.table_name, "One item per reading of a sensor without a gateway")
+        self._output("SensorPolicy", direct.policy.ref, "IoT policy for the certificate of every such sensor")
+        self._output("SensorGroup", direct.sensors.ref, "Thing group of all such sensors")
 
     def _output(self, name: str, value: str, description: str) -> None:
         CfnOutput(self, name, value=value, description=description)

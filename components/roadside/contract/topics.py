@@ -9,7 +9,8 @@ from typing import Final, Literal
 from roadside.contract.errors import InvalidTopicError
 
 CloudKind = Literal["windows", "events", "sensors"]
-RuleKind = Literal[CloudKind, "heartbeat"]  # a heartbeat is not queued and not acknowledged: the next one follows
+# A heartbeat is not queued and not acknowledged: the next one follows. Readings come from sensors without a gateway.
+RuleKind = Literal[CloudKind, "heartbeat", "readings"]
 
 ROOT: Final = "roadside/v1"
 MAX_TOPIC_BYTES: Final = 256  # IoT Core's limit, without the $aws/rules/<rule>/ prefix
@@ -60,6 +61,11 @@ def uplink(kind: RuleKind, gateway: str) -> str:
     return f"$aws/rules/{rule_name(kind)}/{ROOT}/{_name('gateway', gateway)}/{kind}"
 
 
+def direct_reading(sensor: str) -> str:
+    """Basic Ingest topic of a sensor that has no gateway and sends every reading to the cloud by itself."""
+    return f"$aws/rules/{rule_name('readings')}/{ROOT}/{_name('sensor', sensor)}/readings"
+
+
 def acks(gateway: str) -> str:
     """Topic on which the cloud acknowledges a gateway's messages."""
     return f"{ROOT}/{_name('gateway', gateway)}/acks"
@@ -77,6 +83,12 @@ def rule_sql(kind: CloudKind) -> str:
     """
     select = "SELECT encode(*, 'base64') AS payload, topic(3) AS gateway, timestamp() AS received_ms, topic(4) AS kind"
     return f"{select} FROM '{ROOT}/+/{kind}'"
+
+
+def reading_rule_sql() -> str:
+    """Statement of the rule for readings that come by themselves: the JSON, and what its sender cannot forge."""
+    select = "SELECT *, topic(3) AS thing, timestamp() AS received_ms"
+    return f"{select} FROM '{ROOT}/+/readings'"
 
 
 def recipe_resource(topic_for: str) -> str:

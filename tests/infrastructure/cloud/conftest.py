@@ -35,6 +35,12 @@ class Synthesised:
         assert len(found) == 1, f"{len(found)} of {resource_type} {name_part}"
         return found[0]
 
+    @property
+    def functions(self) -> set[str]:
+        """Names of the functions of ours in the stack, which are their folders."""
+        handlers = {function["Handler"] for function in self.of_type("AWS::Lambda::Function").values()}
+        return {handler.split(".")[2] for handler in handlers if handler.startswith("cloud.functions.")}
+
     def resolve(self, value: Any) -> Any:
         """`value` with references as `<LogicalId>` without its hash, and joins joined."""
         match value:

@@ -7,9 +7,11 @@ from pathlib import Path
 import boto3
 import pytest
 
-from cloud import layer, staging
+from cloud import layer, paths, staging
 
 RUNTIME_BRINGS = ("boto3", "botocore", "s3transfer", "urllib3", "dateutil", "six.py")
+FUNCTIONS = paths.ROOT / "cloud" / "functions"
+EVERY_FUNCTION = sorted(handler.parent.name for handler in FUNCTIONS.glob("*/handler.py"))
 SITE = Path(boto3.__file__).parents[1]
 
 
@@ -17,21 +19,15 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*.py")}
 
 
-@pytest.mark.parametrize(
-    ("name", "own"),
-    [
-        ("processor", {"__init__", "batch", "current", "handler", "items", "logic", "settings", "store"}),
-        ("alerts", {"__init__", "delivery", "handler", "logic", "settings"}),
-    ],
-)
-def test_code_holds_its_function_the_shared_modules_and_the_contract(tmp_path: Path, name: str, own: set[str]) -> None:
+@pytest.mark.parametrize("name", EVERY_FUNCTION)
+def test_code_holds_its_function_the_shared_modules_and_the_contract(tmp_path: Path, name: str) -> None:
     staged = files(staging.stage(name, tmp_path).folder)
 
     assert {path for path in staged if "/shared/" not in path and "/contract/" not in path} == {
         "cloud/__init__.py",
         "cloud/functions/__init__.py",
         "roadside/__init__.py",
-        *(f"cloud/functions/{name}/{module}.py" for module in own),
+        *(f"cloud/functions/{name}/{module.name}" for module in (FUNCTIONS / name).glob("*.py")),
     }
     assert "roadside/contract/codec.py" in staged
     assert "cloud/functions/shared/envelope.py" in staged
@@ -62,7 +58,7 @@ def test_unknown_function_is_refused(tmp_path: Path) -> None:
         staging.stage("rollups", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["processor", "alerts"])
+@pytest.mark.parametrize("name", EVERY_FUNCTION)
 def test_handler_runs_on_its_code_the_layer_and_the_runtime_alone(tmp_path: Path, name: str) -> None:
     runtime = tmp_path / "runtime"
     runtime.mkdir()

@@ -44,13 +44,13 @@ def test_every_event_is_kept_for_a_replay(operations: Synthesised) -> None:
 
 
 @pytest.mark.parametrize("query", LOG_QUERIES, ids=lambda query: query.name)
-def test_log_query_asks_the_logs_of_its_functions(operations: Synthesised, query: LogQuery) -> None:
+def test_log_query_asks_the_logs_of_its_functions(operations: Synthesised, stack: Synthesised, query: LogQuery) -> None:
     (definition,) = (
         each
         for each in operations.of_type("AWS::Logs::QueryDefinition").values()
         if each["Name"] == f"roadside-dev/{query.name}"
     )
-    functions = query.functions or tuple(path.parent.name for path in FUNCTIONS.glob("*/handler.py"))
+    functions = query.functions or stack.functions
 
     assert len(definition["LogGroupNames"]) == len(functions)
     for name in functions:

@@ -85,6 +85,7 @@ def test_topics_are_those_of_the_module() -> None:
         topics.uplink("sensors", "X"),
         topics.uplink("events", "X"),
         topics.uplink("heartbeat", "X"),
+        topics.direct_reading("X"),
         topics.acks("X"),
         topics.commands("X"),
     ]

@@ -17,6 +17,7 @@ BUILDERS: list[Callable[[str], str]] = [
     lambda gateway: topics.uplink("windows", gateway),
     lambda gateway: topics.uplink("events", gateway),
     lambda gateway: topics.uplink("heartbeat", gateway),
+    topics.direct_reading,
     topics.status,
 ]
 BAD_NAMES = ["", "a/b", "+", "#", "a b", "a:b", "ä", "a\n", "$aws", "a" * 129, "../x", "a\x00"]
@@ -44,6 +45,14 @@ def test_local_filters_match_the_topics_they_are_for() -> None:
         (topics.STATUS_FILTER, topics.STATUS_RESOURCE, topics.status),
     ):
         assert build("x") == filter_.replace("+", "x") == resource.replace("*", "x")
+
+
+def test_rule_hears_what_sensors_without_a_gateway_send() -> None:
+    heard = topics.direct_reading("s-1").removeprefix(f"$aws/rules/{topics.rule_name('readings')}/")
+
+    assert topics.reading_rule_sql().endswith(f" FROM '{heard.replace('s-1', '+')}'")
+    assert heard.split("/")[2] == "s-1"
+    assert "topic(3) AS thing" in topics.reading_rule_sql()
 
 
 @pytest.mark.parametrize("kind", get_args(topics.CloudKind))
