@@ -11,6 +11,8 @@ from cloud.parts.announcing import Announcing
 from cloud.parts.device_access import DeviceAccess
 from cloud.parts.direct_ingest import DirectIngest
 from cloud.parts.ingest import Ingest
+from cloud.parts.lake import Lake
+from cloud.parts.lake_delivery import LakeDelivery
 from cloud.parts.observability import Observability
 from cloud.parts.processing import Processing
 from cloud.parts.tables import Tables
@@ -21,15 +23,17 @@ class TrafficAnalyticsPlatformStack(Stack):
 
     ```
     gateway ─> rules: windows, sensors ─> stream ─> processor ─┬─> tables: windows, sensors, segments
+       ^                                             ├─> Firehose ─> lake ─> Athena
        ^                                             └─> acks ─> gateway
-       └──── > rule: events ─> queue ────> alerts ───┬─> bus ─> topics (people), queue (systems)
+       └──── > rule: events ─> queue ────> alerts ───┬─> bus ─> topics (people), queue (systems), lake
                                                      ├─> table: alerts
                                                      └─> acks ─> gateway
     ```
 
     Attributes
     ----------
-    access, ingest, tables, alerting, processing, announcing, observability : its parts, which the other stacks build on
+    access, ingest, tables, alerting, lake, delivery, processing, announcing, observability : its parts, which the other
+        stacks build on
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config, **kwargs: Any) -> None:
@@ -39,6 +43,9 @@ class TrafficAnalyticsPlatformStack(Stack):
         self.tables = tables = Tables(self, "Tables", keeps_data=config.keeps_data)
         self.alerting = alerting = Alerting(self, "Alerting", keeps_data=config.keeps_data)
         alerting.tell(email=config.people_email, sms=config.people_sms)
+        self.lake = lake = Lake(self, "Lake", config=config)
+        self.delivery = delivery = LakeDelivery(self, "LakeDelivery", lake=lake)
+        delivery.take_events(alerting.bus, alerting.dead_letters)
         self.processing = processing = Processing(
             self,
             "Processing",
@@ -88,6 +95,9 @@ class TrafficAnalyticsPlatformStack(Stack):
         self._output("ProcessorFunction", processing.processor.function_name, "Stores windows and summaries of sensors")
         self._output("GatewayEventsQueueUrl", announcing.events.queue_url, "Events on their way to the alerts function")
         self._output("AlertsFunction", announcing.alerts.function_name, "Publishes events")
+        self._output("LakeBucket", lake.bucket.bucket_name, "Rows and rollups, described in the Glue database")
+        self._output("LakeDatabase", lake.database_name, "Glue database of the lake")
+        self._output("Workgroup", lake.workgroup.ref, "Athena workgroup with bounds and encryption")
         self._output("GatewayPolicy", access.policy.ref, "IoT policy for the certificate of every gateway")
         self._output("GatewayGroup", access.gateways.ref, "Thing group of all gateways")
 

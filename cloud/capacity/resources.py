@@ -51,6 +51,7 @@ FREE: Final = {
     "AWS::Lambda::EventSourceMapping": "polling a stream is free; the invocations are the function's",
     "AWS::Lambda::LayerVersion": "code storage is free up to 75 GB",
     "AWS::Lambda::Permission": "a policy",
+    "AWS::Logs::LogStream": "a name; the log group bills what is written",
     "AWS::Logs::QueryDefinition": "a text; running it is billed by what it scans",
     "AWS::QuickSight::Analysis": "people are billed, not what they look at",
     "AWS::QuickSight::Dashboard": "people are billed, not what they look at",

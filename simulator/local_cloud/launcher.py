@@ -17,7 +17,9 @@ from simulator.local_cloud import guard
 from simulator.local_cloud.shims import (
     alarm_evaluation,
     async_invocation,
+    athena_tables,
     certificate_authority,
+    firehose_delivery,
     kinesis_expiry,
     kinesis_mapping,
     metrics,
@@ -43,6 +45,8 @@ SHIMS = (
     worker_logs,
     metrics,
     alarm_evaluation,
+    firehose_delivery,
+    athena_tables,
 )
 
 

@@ -13,7 +13,7 @@ THING = "${iot:Connection.Thing.ThingName}"
 
 def test_what_holds_data_keeps_its_logical_id(stack: Synthesised) -> None:
     # A changed id makes CloudFormation replace the resource, and what it held is gone.
-    held = ("DynamoDB", "Kinesis", "SQS::Queue", "SNS::Topic", "Events::EventBus")
+    held = ("DynamoDB", "Kinesis::", "S3::Bucket", "SQS::Queue", "SNS::Topic", "Events::EventBus")
     assert {
         name
         for name, resource in stack.resources.items()
@@ -31,6 +31,8 @@ def test_what_holds_data_keeps_its_logical_id(stack: Synthesised) -> None:
         "AlertingDeadLetters7BD9F919",
         "AlertingSystemsC4BC70EF",
         "AlertingPeopleF5B937DE",
+        "LakeBucketB1D32E10",
+        "LakeAccessLogs4431AB8D",
         "ObservabilityOperatorsC2613CA5",
         "AlertingPhonesE84E1918",
         "AnnouncingEventsDE4D47A6",
@@ -62,6 +64,9 @@ def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
         "ProcessorFunction": "<ProcessingProcessor>",
         "GatewayEventsQueueUrl": "<AnnouncingEvents>",
         "AlertsFunction": "<AnnouncingAlerts>",
+        "LakeBucket": "<LakeBucket>",
+        "LakeDatabase": "<LakeDatabase>",
+        "Workgroup": "<LakeWorkgroup>",
         "GatewayPolicy": "<DeviceAccessGatewayPolicy>",
         "GatewayGroup": "<DeviceAccessGateways>",
     }
