@@ -48,21 +48,16 @@ class Thresholds:
     Parameters
     ----------
     iterator_age_ms : age of the oldest record that the processor has not seen
-    processor_duration_ms : half of its time-out
-    windows_per_5min : windows stored in five minutes, below which a part of the city is missing
+    acks_failed_per_5min : acks that could not be published in five minutes
     silent_gateways : gateways without a sign of life
     gaps_per_5min : missing sequences found in five minutes
-    parked_messages, dead_letters : messages in those queues
     congested_segments : segments congested at once, as many as should wake somebody
     """
 
     iterator_age_ms: int
-    processor_duration_ms: int
-    windows_per_5min: int
+    acks_failed_per_5min: int
     silent_gateways: int
     gaps_per_5min: int
-    parked_messages: int
-    dead_letters: int
     congested_segments: int
 
 
@@ -94,12 +89,9 @@ def thresholds(city: City) -> Thresholds:
     windows_per_5min = 300 * city.windows_per_s
     return Thresholds(
         iterator_age_ms=max(60_000, 6 * 1000 * city.window_s),
-        processor_duration_ms=30_000,
-        windows_per_5min=math.floor(0.9 * windows_per_5min),
+        acks_failed_per_5min=max(5, math.ceil(0.05 * windows_per_5min)),
         silent_gateways=max(1, math.ceil(0.02 * city.gateways)),
         gaps_per_5min=max(1, math.ceil(0.01 * windows_per_5min)),
-        parked_messages=1,
-        dead_letters=1,
         congested_segments=max(1, math.ceil(0.2 * city.segments)),
     )
 

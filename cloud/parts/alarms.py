@@ -1,8 +1,6 @@
 """What an operator is told of: every alarm, with its threshold, what it means and what to do."""
 
-import math
-from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -14,7 +12,7 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cloud.config import Config
+from cloud.capacity.sizing import Thresholds
 
 NAMESPACE: Final = "Roadside"  # of the metrics that the functions write themselves
 RUNBOOK: Final = "docs/operations/runbook.md"
@@ -25,29 +23,6 @@ _AT_LEAST: Final = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESH
 _BELOW: Final = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
 _NO_DATA_IS_WELL: Final = cloudwatch.TreatMissingData.NOT_BREACHING
 _NO_DATA_IS_BAD: Final = cloudwatch.TreatMissingData.BREACHING
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Where well ends, for a city of one size.
-
-    Parameters
-    ----------
-    iterator_age_ms : age of the oldest record that the processor has not read
-    acks_failed : acks that could not be published, in five minutes
-    """
-
-    iterator_age_ms: int
-    acks_failed: int
-
-    @classmethod
-    def of(cls, config: Config) -> Self:
-        messages_in_five_minutes = config.gateways * 300 / config.window_s
-        return cls(
-            # Six windows late is what a person at a screen notices; a retry of a batch takes less.
-            iterator_age_ms=max(60_000, 6_000 * config.window_s),
-            acks_failed=max(5, math.ceil(0.05 * messages_in_five_minutes)),
-        )
 
 
 class Alarms(Construct):
@@ -106,7 +81,7 @@ class Alarms(Construct):
         self._add(
             "acks-failing",
             own_metric("processor", "AcksFailed", period=_FIVE_MINUTES),
-            at_least=thresholds.acks_failed,
+            at_least=thresholds.acks_failed_per_5min,
             of=2,
             says="Messages are stored and their gateways cannot be told, so they send again. "
             "Look at the processor's log for the error that IoT Core answers with.",
@@ -167,13 +142,26 @@ class Alarms(Construct):
             "Look at `python -m cloud.redrive list untold`.",
         )
 
-    def watch_people(self, people: sns.ITopic) -> None:
+    def watch_alerts(self, events: sqs.Queue) -> None:
+        """Whether events wait for the alerts function."""
+        self._add(
+            "alerts-behind",
+            events.metric_approximate_age_of_oldest_message(statistic="Maximum", period=_MINUTE),
+            at_least=60,
+            breaches=2,
+            of=3,
+            urgent=True,
+            says="An event has been waiting for a minute to be announced. Look for errors of the alerts function and "
+            "for a gateway whose events flood the queue.",
+        )
+
+    def watch_people(self, name: str, topic: sns.ITopic) -> None:
         """Whether people can be told."""
         self._add(
-            "people-not-told",
-            people.metric_number_of_notifications_failed(statistic="Sum", period=_FIVE_MINUTES),
+            f"{name}-not-told",
+            topic.metric_number_of_notifications_failed(statistic="Sum", period=_FIVE_MINUTES),
             at_least=1,
-            says="An alert did not reach a subscriber of the topic for people. "
+            says=f"An alert did not reach a subscriber of the topic for {name}. "
             "Look at the subscription, and at the account's spending limit for SMS.",
         )
 

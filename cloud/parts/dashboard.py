@@ -9,11 +9,11 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_kinesis as kinesis
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cloud.parts.alarms import own_metric
+from cloud.parts.alerting import Alerting
 from roadside.contract import topics
 
 _WIDTH: Final = 24  # of CloudWatch's grid
@@ -127,30 +127,36 @@ class Dashboard(Construct):
             _Graph("Refused writes", [_of_table(table, _REFUSED, name) for name, table in tables.items()]),
         )
 
-    def show_alerts(self, people: sns.Topic, systems: sqs.Queue) -> None:
+    def show_alerts(self, events: sqs.Queue, alerting: Alerting) -> None:
         """From an event to who must know."""
+        systems = alerting.systems
         self._row(
             "Events → alerts → bus → people and systems",
-            "Seconds from the roadside to the queue. An old message in the queue means that no system reads it.",
+            "Seconds from the roadside to the queue. An old message of the systems means that no system reads it.",
             _Graph(
                 "Events",
                 [
                     _counted("alerts", "EventsPublished", "published"),
                     _counted("alerts", "EventsReplayed", "repeated"),
                     _counted("alerts", "EventsParked", "parked"),
+                    _counted("alerts", "EventsFailed", "failed, to come again"),
+                ],
+            ),
+            _Graph(
+                "Age of the oldest, s",
+                [
+                    events.metric_approximate_age_of_oldest_message(period=_MINUTE, label="event to be announced"),
+                    systems.metric_approximate_age_of_oldest_message(period=_MINUTE, label="event for systems"),
                 ],
             ),
             _Graph(
                 "People",
                 [
-                    people.metric_number_of_notifications_delivered(period=_MINUTE, label="delivered"),
-                    people.metric_number_of_notifications_failed(period=_MINUTE, label="failed"),
+                    alerting.people.metric_number_of_notifications_delivered(period=_MINUTE, label="e-mails"),
+                    alerting.phones.metric_number_of_notifications_delivered(period=_MINUTE, label="SMS"),
+                    alerting.people.metric_number_of_notifications_failed(period=_MINUTE, label="e-mails failed"),
+                    alerting.phones.metric_number_of_notifications_failed(period=_MINUTE, label="SMS failed"),
                 ],
-            ),
-            _Graph(
-                "Systems",
-                [systems.metric_approximate_number_of_messages_visible(period=_MINUTE, label="waiting")],
-                [systems.metric_approximate_age_of_oldest_message(period=_MINUTE, label="age of the oldest, s")],
             ),
         )
 

@@ -8,7 +8,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
 
 from cloud.config import Config
-from cloud.parts.alarms import Alarms, Thresholds
+from cloud.parts.alarms import Alarms
 from cloud.parts.alerting import Alerting
 from cloud.parts.announcing import Announcing
 from cloud.parts.dashboard import Dashboard
@@ -47,25 +47,28 @@ class Observability(Construct):
             "sensors": tables.sensors,
             "segments": tables.segments,
             "alerts": tables.alerts,
+            "gateways": tables.gateways,
         }
         self.operators = self._topic(alerting.key, config)
 
         self.alarms = alarms = Alarms(self, "Alarms", prefix=stack_name, topic=self.operators)
         alarms.watch_stream(ingest.stream)
-        alarms.watch_processor(processing.processor, Thresholds.of(config))
+        alarms.watch_processor(processing.processor, config.thresholds)
         for name, function in functions.items():
             alarms.watch_function(name, function)
         alarms.watch_all_functions()
         for name, table in written.items():
             alarms.watch_table(name, table)
         alarms.watch_queues(parked=processing.parked, undelivered=ingest.undelivered, untold=alerting.dead_letters)
-        alarms.watch_people(alerting.people)
+        alarms.watch_alerts(announcing.events)
+        alarms.watch_people("people", alerting.people)
+        alarms.watch_people("phones", alerting.phones)
 
         dashboard = Dashboard(self, "Dashboard", name=stack_name)
         dashboard.show_alarms(alarms.all)
         dashboard.show_ingest(ingest.stream)
         dashboard.show_processor(processing.processor)
-        dashboard.show_alerts(alerting.people, alerting.systems)
+        dashboard.show_alerts(announcing.events, alerting)
         dashboard.show_tables(written)
         dashboard.show_functions(functions)
         dashboard.show_queues(

@@ -7,7 +7,6 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from cloud.functions.alerts.delivery import Delivery, Outcome
 from cloud.functions.alerts.settings import Settings
@@ -15,6 +14,7 @@ from cloud.functions.shared.acks import AckPublisher
 from cloud.functions.shared.alerts_table import AlertsTable
 from cloud.functions.shared.announcer import Announcer
 from cloud.functions.shared.aws import CLIENT_CONFIG
+from cloud.functions.shared.counts import emit
 from cloud.functions.shared.parking import Parking
 
 logger = Logger(service="alerts")
@@ -43,13 +43,12 @@ def handle(event: dict[str, Any], context: object) -> dict[str, list[dict[str, s
 
 
 def _count(outcome: Outcome) -> None:
-    for name, value in (
-        ("EventsPublished", outcome.published),
-        ("EventsUnnotified", outcome.unnotified),
-        ("EventsReplayed", outcome.replayed),
-        ("EventsParked", outcome.parked),
-        ("EventsFailed", len(outcome.failed)),
-        ("AcksFailed", outcome.acks_failed),
-    ):
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    metrics.flush_metrics()
+    counts = {
+        "EventsPublished": outcome.published,
+        "EventsUnnotified": outcome.unnotified,
+        "EventsReplayed": outcome.replayed,
+        "EventsParked": outcome.parked,
+        "EventsFailed": len(outcome.failed),
+        "AcksFailed": outcome.acks_failed,
+    }
+    emit(metrics, counts)

@@ -6,7 +6,6 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from cloud.functions.processor.batch import Outcome, Processor
 from cloud.functions.processor.current import CurrentStates
@@ -14,6 +13,7 @@ from cloud.functions.processor.settings import Settings
 from cloud.functions.processor.store import Store
 from cloud.functions.shared.acks import AckPublisher
 from cloud.functions.shared.aws import CLIENT_CONFIG
+from cloud.functions.shared.counts import emit
 from cloud.functions.shared.parking import Parking
 
 READS_PER_BATCH = 5  # a tenth of a second
@@ -44,15 +44,14 @@ def handle(event: dict[str, Any], context: object) -> dict[str, list[dict[str, s
 
 
 def _count(outcome: Outcome) -> None:
-    for name, value in (
-        ("WindowsStored", outcome.stored),
-        ("SensorSummariesStored", outcome.sensors_stored),
-        ("MessagesReplayed", outcome.replayed),
-        ("WindowsFromFuture", outcome.from_future),
-        ("SegmentStatesWritten", outcome.states_written),
-        ("RecordsParked", outcome.parked),
-        ("RecordsFailed", len(outcome.failed)),
-        ("AcksFailed", outcome.acks_failed),
-    ):
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    metrics.flush_metrics()
+    counts = {
+        "WindowsStored": outcome.stored,
+        "SensorSummariesStored": outcome.sensors_stored,
+        "MessagesReplayed": outcome.replayed,
+        "WindowsFromFuture": outcome.from_future,
+        "SegmentStatesWritten": outcome.states_written,
+        "RecordsParked": outcome.parked,
+        "RecordsFailed": len(outcome.failed),
+        "AcksFailed": outcome.acks_failed,
+    }
+    emit(metrics, counts)

@@ -28,6 +28,7 @@ def test_one_alarm_is_on_while_an_urgent_one_is(dev: dict[str, Synthesised], ope
     assert {name.removeprefix("roadside-dev-") for name in urgent} == {
         "nothing-arrives",
         "processor-behind",
+        "alerts-behind",
         "alerts-undelivered",
     }
     assert set(urgent) < known

@@ -1,6 +1,7 @@
 """An account with the stack's tables, queues and bus, empty for each test."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -87,11 +88,11 @@ def emitted_metrics(capsys: pytest.CaptureFixture[str]) -> Callable[[], dict[str
     """The metrics printed since the last call, added up by name."""
 
     def read() -> dict[str, float]:
-        totals: dict[str, float] = {}
+        totals: dict[str, float] = defaultdict(float)  # what is zero is not printed
         for line in capsys.readouterr().out.splitlines():
             document = json.loads(line) if line.startswith("{") else {}
             for metric in document.get("_aws", {}).get("CloudWatchMetrics", [{}])[0].get("Metrics", []):
-                totals[metric["Name"]] = totals.get(metric["Name"], 0) + sum(document[metric["Name"]])
+                totals[metric["Name"]] += sum(document[metric["Name"]])
         return totals
 
     return read

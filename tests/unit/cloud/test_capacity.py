@@ -158,7 +158,7 @@ def test_readings_by_themselves_need_a_hundred_shards() -> None:
 def test_alarms_of_the_reference_city() -> None:
     alarms = thresholds(CITY)
 
-    assert (alarms.iterator_age_ms, alarms.windows_per_5min, alarms.silent_gateways) == (60_000, 5400, 4)
+    assert (alarms.iterator_age_ms, alarms.acks_failed_per_5min, alarms.silent_gateways) == (60_000, 300, 4)
     assert thresholds(City(1, 1)).silent_gateways == 1
     assert thresholds(City(1000, 4, window_s=60)).iterator_age_ms == 360_000
 

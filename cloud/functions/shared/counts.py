@@ -1,0 +1,19 @@
+"""Tells CloudWatch what a function counted, in its embedded metric format."""
+
+from collections.abc import Mapping
+
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+
+def emit(metrics: Metrics, counts: Mapping[str, int]) -> None:
+    """Write one log line with what is not zero.
+
+    A metric is billed for every hour in which it is told: what hardly ever happens then costs hardly anything. Alarms
+    take a count that is not told for none.
+    """
+    told = {name: count for name, count in counts.items() if count}
+    for name, count in told.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
+    if told:
+        metrics.flush_metrics()
