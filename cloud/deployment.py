@@ -106,7 +106,7 @@ def find(stage: str) -> Deployment:
     CloudError
     """
     clients: dict[str, Any] = {}
-    make: Any = boto3.client
+    make: Any = boto3.Session().client  # not the module's session, which remembers an earlier environment
 
     def client(service: str) -> Any:
         if service not in clients:

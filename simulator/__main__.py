@@ -45,6 +45,9 @@ def run(
     ] = Break.NONE,
     auth: Annotated[bool, typer.Option(help="Enforce IAM and IoT policies in the local cloud.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for report.json, logs and databases.")] = Path("out"),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the cloud after the report, and tell what to ask it, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Run the whole path in real time and verify every window and alert.
 
@@ -57,8 +60,10 @@ def run(
     from simulator.city import CityError
     from simulator.gateways import GatewayError
     from simulator.local_cloud.errors import LocalCloudError
+    from simulator.local_cloud.local_cloud import LocalCloud
     from simulator.local_nucleus import LocalNucleusError
     from simulator.mqtt import DeviceConnectionError
+    from simulator.playground import CITY_QUESTIONS, keep_running
     from simulator.run import run as run_city
 
     options = RunOptions(
@@ -77,8 +82,16 @@ def run(
     for kind in sorted(NEEDS_REAL_GATEWAY & set(chaos or [])):
         if options.gateways_real == 0:
             raise _fail(ValueError(f"--chaos {kind} needs a real gateway: give --gateways-real 1 or more"))
+
+    def conclude(result: reports.Report, cloud: LocalCloud, outputs: dict[str, str]) -> None:
+        path = reports.write_report(result, out)
+        reports.print_report(result, console)
+        console.print(f"report: {path}")
+        if keep:
+            keep_running(cloud, outputs, console, CITY_QUESTIONS)
+
     try:
-        result = run_city(options, console)
+        result = run_city(options, console, conclude)
     except (
         AssemblyError,
         BotoCoreError,
@@ -91,9 +104,6 @@ def run(
         OSError,
     ) as error:
         raise _fail(error) from error
-    path = reports.write_report(result, out)
-    reports.print_report(result, console)
-    console.print(f"report: {path}")
     raise typer.Exit(0 if result["ok"] else 1)
 
 

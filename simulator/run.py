@@ -47,8 +47,17 @@ PROCESSOR_LANES: Final = 2
 ANSWER_S: Final = 3.0  # for what closes last to reach the table
 
 
-def run(options: RunOptions, console: Console) -> Report:
-    """Run, verify and report. Raises the errors of the parts; `ok` in the report says whether all was well."""
+def run(
+    options: RunOptions,
+    console: Console,
+    conclude: Callable[[Report, LocalCloud, dict[str, str]], None] = lambda _report, _cloud, _outputs: None,
+) -> Report:
+    """Run, verify and report. Raises the errors of the parts; `ok` in the report says whether all was well.
+
+    Parameters
+    ----------
+    conclude : called with the report, the local cloud and its stack's outputs while the cloud is still there
+    """
     with _step(console, f"lay out a city of {options.sensors:,} sensors on {options.gateways:,} gateways"):
         city = make_city(options.sensors, options.gateways, options.seed)
         traffic = CityTraffic(city, options.seed)
@@ -103,7 +112,9 @@ def run(options: RunOptions, console: Console) -> Report:
                 },
             )
             alerts = _verify_alerts(alerts_due, max(truth) + 1000 * options.window_s, fleet, verdict, reader)
-    return _report(options, city, fleet, conducted, verdict, alerts, sensors, settled)
+        report = _report(options, city, fleet, conducted, verdict, alerts, sensors, settled)
+        conclude(report, cloud, outputs)
+    return report
 
 
 @contextmanager

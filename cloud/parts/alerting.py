@@ -20,7 +20,7 @@ EVENT_SOURCE: Final = "roadside"
 _MAIL: Final = (
     "<text>",
     "Kind <kind>, severity <severity>, gateway <gateway>, known at <time>",
-    "Acknowledge: python -m cloud.query acknowledge <event_id>",
+    "Acknowledge: python -m cloud.query ack <event_id> --by NAME",
 )
 _SMS: Final = ("<text>",)
 _TOLD: Final = {
