@@ -42,6 +42,7 @@ class Config:
     stream_mode : `provisioned` with as many shards as the city needs, or `on-demand`
     stream_retention_h : how long the stream keeps messages
     segment_refresh_s : age at which an unchanged segment's current state is written again
+    time_zone : of the city, whose hours and weekdays the dashboards show
     operations_email : who is told when an alarm begins or ends
     people_email, people_sms : who is told of what happens on the roads
     account, region : where to; None leaves the template free of both
@@ -58,6 +59,7 @@ class Config:
     stream_mode: str = "provisioned"
     stream_retention_h: int = 168
     segment_refresh_s: int = 900
+    time_zone: str = "Etc/UTC"
     operations_email: str | None = None
     people_email: str | None = None
     people_sms: str | None = None
@@ -169,6 +171,7 @@ _KINDS: Final = {
     "stream_mode": _text(r"provisioned|on-demand", "provisioned or on-demand"),
     "stream_retention_h": _whole_number(24, 8760),
     "segment_refresh_s": _whole_number(10, 86_400),
+    "time_zone": _text(r"[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)*", "a name of the tz database such as Europe/Berlin"),
     "operations_email": _EMAIL,
     "people_email": _EMAIL,
     "people_sms": _text(r"\+[1-9]\d{6,14}", "a telephone number such as +491701234567"),

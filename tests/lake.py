@@ -5,8 +5,8 @@ from typing import Any
 
 import duckdb
 
+from cloud.insights.queries import Query
 from cloud.lake_tables import TABLES, LakeTable
-from cloud.queries import Query
 
 DUCKDB_TYPES = {"string": "VARCHAR", "array<int>": "INTEGER[]"}
 

@@ -84,5 +84,7 @@ def _as_checked(value: Any) -> str:
             return f"<{name}.{attribute}>"
         case {"Ref": name}:
             return f"<{name}>"
+        case {"Fn::ImportValue": name}:
+            return str(name)
         case _:
             return str(value)

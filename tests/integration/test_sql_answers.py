@@ -8,7 +8,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from cloud import lake_tables, queries
+from cloud import lake_tables
+from cloud.insights import queries
 from roadside.core.congestion import level_of_service
 from tests.lake import answer, empty_lake, insert
 

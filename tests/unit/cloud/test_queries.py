@@ -6,8 +6,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from cloud import lake_tables, queries
-from cloud.queries import Kind, Query, QueryError, Type
+from cloud import lake_tables
+from cloud.insights import queries
+from cloud.insights.queries import Kind, Query, QueryError, Type
 from tests.lake import empty_lake
 
 ALL = queries.load_all()

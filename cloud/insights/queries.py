@@ -12,12 +12,10 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from pathlib import Path
 from typing import Final
 
-from cloud import lake_tables
+from cloud import lake_tables, paths
 
-FOLDER: Final = Path(__file__).with_name("sql")
 CITY_ZONE: Final = "Etc/UTC"  # in the files, where the time zone of the city belongs
 
 _REFRESHES: Final = ("hourly", "daily", "direct")
@@ -130,12 +128,12 @@ def load(name: str) -> Query:
     ------
     QueryError
     """
-    return parse(name, (FOLDER / f"{name}.sql").read_text())
+    return parse(name, (paths.QUERIES / f"{name}.sql").read_text())
 
 
 def load_all() -> tuple[Query, ...]:
     """Every query, by name."""
-    return tuple(load(path.stem) for path in sorted(FOLDER.glob("*.sql")))
+    return tuple(load(path.stem) for path in sorted(paths.QUERIES.glob("*.sql")))
 
 
 def parse(name: str, text: str) -> Query:
