@@ -43,6 +43,7 @@ class Config:
     stream_retention_h : how long the stream keeps messages
     segment_refresh_s : age at which an unchanged segment's current state is written again
     time_zone : of the city, whose hours and weekdays the dashboards show
+    districts : parts of the city, as the catalogue names them; each has a thing group of gateways
     operations_email : who is told when an alarm begins or ends
     people_email, people_sms : who is told of what happens on the roads
     account, region : where to; None leaves the template free of both
@@ -60,6 +61,17 @@ class Config:
     stream_retention_h: int = 168
     segment_refresh_s: int = 900
     time_zone: str = "Etc/UTC"
+    districts: tuple[str, ...] = (
+        "Northgate",
+        "Beacon Hill",
+        "Saltmarsh",
+        "Westfield",
+        "Old Town",
+        "Harbour",
+        "Millbrook",
+        "Southbank",
+        "Lighthouse",
+    )
     operations_email: str | None = None
     people_email: str | None = None
     people_sms: str | None = None
@@ -157,6 +169,17 @@ def _text(pattern: str, meaning: str) -> _Kind:
     return _Kind(lambda value: value if isinstance(value, str) and re.fullmatch(pattern, value) else None, meaning)
 
 
+def _names(value: object) -> tuple[str, ...] | None:
+    """A list, or a text with commas; names that make the same thing group are one too many."""
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names:
+        return None
+    if not all(isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 .'-]{0,63}", name) for name in names):
+        return None
+    slugs = {re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") for name in names}
+    return tuple(names) if len(slugs) == len(names) else None
+
+
 _TRUTH: Final = _Kind(lambda value: {"true": True, "false": False}.get(str(value).lower()), "true or false")
 _EMAIL: Final = _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address")
 _KINDS: Final = {
@@ -172,6 +195,7 @@ _KINDS: Final = {
     "stream_retention_h": _whole_number(24, 8760),
     "segment_refresh_s": _whole_number(10, 86_400),
     "time_zone": _text(r"[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)*", "a name of the tz database such as Europe/Berlin"),
+    "districts": _Kind(_names, "a list of different names of 1 to 64 letters, digits, spaces, dots, ' or -"),
     "operations_email": _EMAIL,
     "people_email": _EMAIL,
     "people_sms": _text(r"\+[1-9]\d{6,14}", "a telephone number such as +491701234567"),

@@ -1,0 +1,154 @@
+"""From a claim certificate to a gateway whose window is stored, through the fleet stack's template and hook."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from cloud.app import FLEET
+from roadside.contract import topics
+from roadside.contract.codec import encode_window
+from simulator.assembly import ensure_assembly
+from simulator.local_cloud.deploy import deploy_assembly
+from simulator.local_cloud.devices import DeviceIdentity
+from tests.integration.local_cloud.conftest import Platform
+from tests.integration.local_cloud.support import Device, eventually
+from tests.unit.cloud.messages import make_window
+
+NOT_AUTHORIZED = 135
+CREATE = "$aws/certificates/create/json"
+
+
+@pytest.fixture(scope="module")
+def fleet(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The fleet stack's outputs. It is deployed as it is, but for the role alias, which the local cloud lacks."""
+    assembly, changed = ensure_assembly(), tmp_path_factory.mktemp("fleet")
+    for entry in assembly.iterdir():
+        (changed / entry.name).symlink_to(entry)
+    template_file = changed / f"{FLEET}.template.json"
+    template = json.loads(template_file.read_text())
+    template_file.unlink()
+    template_file.write_text(json.dumps(_without_role_alias(template)))
+    return deploy_assembly(platform.cloud, changed, ["roadside-dev-fleet"])["roadside-dev-fleet"]
+
+
+def _without_role_alias(template: dict[str, Any]) -> Any:
+    (alias,) = (name for name, each in template["Resources"].items() if each["Type"] == "AWS::IoT::RoleAlias")
+    del template["Resources"][alias]
+
+    def without(value: Any) -> Any:
+        match value:
+            case {"Ref": name} | {"Fn::GetAtt": [name, _]} if name == alias:
+                return "arn:aws:iot:us-east-1:000000000000:rolealias/absent"
+            case dict():
+                return {key: without(item) for key, item in value.items()}
+            case list():
+                return [without(item) for item in value]
+            case _:
+                return value
+
+    return without(template)
+
+
+@pytest.fixture
+def claim(platform: Platform, fleet: dict[str, str]) -> DeviceIdentity:
+    """The certificate that is on every new gateway."""
+    iot = platform.cloud.client("iot")
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_policy(policyName=fleet["ClaimPolicy"], target=made["certificateArn"])
+    return DeviceIdentity("claim", made["certificatePem"], made["keyPair"]["PrivateKey"], platform.cloud.ca_pem)
+
+
+def register(platform: Platform, gateway: str, **attributes: Any) -> None:
+    table = platform.cloud.client("dynamodb")
+    item = {"gateway": {"S": gateway}, **attributes}
+    table.put_item(TableName=platform.outputs["GatewaysTable"], Item=item)
+
+
+def provision(platform: Platform, fleet: Mapping[str, str], claim: DeviceIdentity, gateway: str) -> Any:
+    """What a new gateway does: the answer to its request for a certificate, and that to its registration."""
+    provisioning = f"$aws/provisioning-templates/{fleet['ProvisioningTemplate']}/provision/json"
+    with Device(platform.cloud, claim, client_id=f"new-{gateway}") as device:
+        for topic in (CREATE, provisioning):
+            for answer in ("accepted", "rejected"):
+                device.subscribe(f"{topic}/{answer}")
+        device.publish(CREATE, b"{}")
+        ((_, made),) = eventually(lambda: list(device.received), what="certificate")
+        certificate = json.loads(made)
+        request = {
+            "certificateOwnershipToken": certificate["certificateOwnershipToken"],
+            "parameters": {"ThingName": gateway, "DistrictGroup": "roadside-dev-harbour"},
+        }
+        device.publish(provisioning, json.dumps(request).encode())
+        topic, answered = eventually(lambda: device.received[1:], what="registration")[0]
+    return certificate, topic.rpartition("/")[2], json.loads(answered)
+
+
+def window(gateway: str) -> bytes:
+    return encode_window(make_window(gateway=gateway, start_ms=int(time.time() * 1000) // 10_000 * 10_000))
+
+
+def test_a_registered_gateway_gets_a_certificate_and_its_window_is_stored(
+    platform: Platform, fleet: dict[str, str], claim: DeviceIdentity
+) -> None:
+    cloud, gateway = platform.cloud, "gw-claim-1"
+    register(platform, gateway, district={"S": "Old Town"})
+
+    certificate, result, answered = provision(platform, fleet, claim, gateway)
+
+    assert (result, answered["thingName"]) == ("accepted", gateway)
+    groups = cloud.client("iot").list_thing_groups_for_thing(thingName=gateway)["thingGroups"]
+    # The hook's word on the district counts, not the device's.
+    assert "roadside-dev-old-town" in {group["groupName"] for group in groups}
+    assert len(groups) == 2
+    own = DeviceIdentity(gateway, certificate["certificatePem"], certificate["privateKey"], cloud.ca_pem)
+    with Device(cloud, own) as device:
+        assert device.publish(topics.uplink("windows", "gw-claim-2"), window("gw-claim-2")) == NOT_AUTHORIZED
+        assert device.publish(topics.uplink("windows", gateway), window(gateway)) == 0
+    table = cloud.client("dynamodb")
+    eventually(
+        lambda: table.query(
+            TableName=platform.outputs["WindowsTable"],
+            KeyConditionExpression="g = :g",
+            ExpressionAttributeValues={":g": {"S": gateway}},
+        )["Items"],
+        what="window in the table",
+    )
+
+
+def test_a_claim_certificate_can_do_nothing_else(
+    platform: Platform, fleet: dict[str, str], claim: DeviceIdentity
+) -> None:
+    with Device(platform.cloud, claim, client_id="gw-claim-1") as device:
+        assert device.publish(topics.uplink("windows", "gw-claim-1"), window("gw-claim-1")) == NOT_AUTHORIZED
+
+
+@pytest.mark.parametrize(
+    ("gateway", "attributes"),
+    [("gw-claim-3", None), ("gw-claim-4", {}), ("gw-claim-5", {"district": {"S": "Atlantis"}})],
+    ids=["unknown", "only heard of", "of a district without a group"],
+)
+def test_who_is_not_registered_is_refused(
+    platform: Platform, fleet: dict[str, str], claim: DeviceIdentity, gateway: str, attributes: dict[str, Any] | None
+) -> None:
+    if attributes is not None:
+        register(platform, gateway, **attributes)
+
+    _, result, answered = provision(platform, fleet, claim, gateway)
+
+    assert (result, answered["errorCode"]) == ("rejected", "AccessDenied")
+    assert gateway not in {thing["thingName"] for thing in platform.cloud.client("iot").list_things()["things"]}
+
+
+def test_a_gateway_provisioned_too_often_is_refused(
+    platform: Platform, fleet: dict[str, str], claim: DeviceIdentity
+) -> None:
+    register(platform, "gw-claim-6", district={"S": "Harbour"}, provisioned={"N": "3"})
+
+    _, result, _ = provision(platform, fleet, claim, "gw-claim-6")
+
+    assert result == "rejected"
