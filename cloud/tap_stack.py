@@ -52,6 +52,7 @@ class TrafficAnalyticsPlatformStack(Stack):
             config=config,
             tables=tables,
             stream=ingest.stream,
+            rows=delivery.streams,
             undelivered=ingest.undelivered,
         )
         self.announcing = announcing = Announcing(
@@ -83,6 +84,7 @@ class TrafficAnalyticsPlatformStack(Stack):
         self._output("SegmentsTable", tables.segments.table_name, "Current state of every segment")
         self._output("AlertsTable", tables.alerts.table_name, "Every event once, and what is wrong now")
         self._output("GatewaysTable", tables.gateways.table_name, "Every gateway and its last signs of life")
+        self._output("HoursTable", tables.hours.table_name, "Which hours the rollup has to look at, and whose they are")
         self._output("WindowsStream", ingest.stream.stream_name, "Messages on their way to the processor")
         self._output("EventBus", alerting.bus.event_bus_name, "Every event of Roadside")
         self._output("AlertsTopic", alerting.people.topic_arn, "Subscribe people's e-mail here")

@@ -1,14 +1,17 @@
 """The processor, and the mapping that feeds it from the stream."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_kinesisfirehose as firehose
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cloud import lake_tables
 from cloud.config import Config
 from cloud.parts.dead_letters import DeadLetters
 from cloud.parts.function import Function
@@ -36,16 +39,21 @@ class Processing(Construct):
         config: Config,
         tables: Tables,
         stream: kinesis.IStream,
+        rows: Mapping[str, firehose.CfnDeliveryStream],
         undelivered: sqs.IQueue,
     ) -> None:
         super().__init__(scope, construct_id)
         self._config = config
         self._tables = tables
+        self._rows = rows
         self.parked = DeadLetters(self, "Parked", keeps_data=config.keeps_data)
         self.processor = self._add_processor(stream, undelivered)
 
     def _add_processor(self, stream: kinesis.IStream, undelivered: sqs.IQueue) -> Function:
         windows, sensors, segments = self._tables.windows, self._tables.sensors, self._tables.segments
+        hours = self._tables.hours
+        window_rows = self._rows[lake_tables.SEGMENT_WINDOWS.name]
+        sensor_rows = self._rows[lake_tables.SENSOR_INTERVALS.name]
         function = Function(
             self,
             "Processor",
@@ -57,6 +65,9 @@ class Processing(Construct):
                 "WINDOWS_TABLE": windows.table_name,
                 "SENSORS_TABLE": sensors.table_name,
                 "SEGMENTS_TABLE": segments.table_name,
+                "HOURS_TABLE": hours.table_name,
+                "WINDOW_ROWS_STREAM": window_rows.ref,
+                "SENSOR_ROWS_STREAM": sensor_rows.ref,
                 "SEGMENT_REFRESH_S": str(self._config.segment_refresh_s),
                 "PARKED_QUEUE_URL": self.parked.queue_url,
                 "RETENTION_DAYS": str(self._config.retention_days),
@@ -65,6 +76,9 @@ class Processing(Construct):
                 allow(windows.table_arn, "dynamodb:PutItem"),
                 allow(sensors.table_arn, "dynamodb:PutItem"),
                 allow(segments.table_arn, "dynamodb:BatchGetItem", "dynamodb:UpdateItem"),
+                allow(hours.table_arn, "dynamodb:PutItem", "dynamodb:UpdateItem"),
+                allow(window_rows.attr_arn, "firehose:PutRecordBatch"),
+                allow(sensor_rows.attr_arn, "firehose:PutRecordBatch"),
                 allow(
                     stream.stream_arn,
                     "kinesis:DescribeStream",
@@ -82,8 +96,9 @@ class Processing(Construct):
                 ),
             ],
         )
-        # Whatever is given up here has not been acknowledged, so its gateway sends it again: giving up early
-        # costs a message more, while holding on would hold back every other gateway of the shard.
+        # Whatever is given up before it is stored has not been acknowledged, so its gateway sends it again. What is
+        # stored and misses in the lake alone can be sent there from the table (`python -m cloud.lake resend`). So
+        # giving up early costs little, while holding on would hold back every other gateway of the shard.
         lambda_.EventSourceMapping(
             self,
             "ProcessorMapping",

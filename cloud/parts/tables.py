@@ -19,6 +19,7 @@ class Tables(Construct):
     sensors : key g (gateway) and s (interval start, epoch and part)
     segments : key segment (number); index ByLocation (district, segment), and ByCongestion (band, congestion_level)
         of those that are congested
+    hours : key h and k; which hours got windows since they were rolled up, and from which gateways
     alerts : key event_id; index ByDay (day, occurred_ms), and Open (open, started_ms) of what goes on
     gateways : key gateway; who they are, their last signs of life, and what the sweep remembers of them
     """
@@ -39,6 +40,7 @@ class Tables(Construct):
                 _index("ByCongestion", ("band", STRING), ("congestion_level", NUMBER), dynamodb.ProjectionType.ALL),
             ),
         )
+        self.hours = self._table("Hours", ("h", STRING), sort_key=("k", STRING), ttl="t")
         self.alerts = self._table(
             "Alerts",
             ("event_id", STRING),

@@ -1,7 +1,7 @@
 """One batch of records, from the stream to the acks. Knows the order of things and nothing of how they are done."""
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -18,6 +18,9 @@ from cloud.functions.shared.parking import Parking
 _GATEWAYS_AT_ONCE: Final = 8  # each waits for the network most of its time
 
 
+_Message = WindowRecord | SensorsRecord
+
+
 class MessageTables(Protocol):
     """What a batch needs of the tables of windows and of sensors."""
 
@@ -26,6 +29,13 @@ class MessageTables(Protocol):
 
     def put_sensors(self, record: SensorsRecord) -> bool:
         """Store the summary of sensors unless it is stored; whether it was news."""
+
+
+class Lake(Protocol):
+    """What a batch needs of the data lake."""
+
+    def take(self, messages: Sequence[tuple[str, WindowRecord | SensorsRecord]]) -> tuple[int, list[str]]:
+        """Rows sent, and the sequence numbers of those messages that must be delivered again."""
 
 
 @dataclass(slots=True)
@@ -39,15 +49,17 @@ class Outcome:
     from_future: int = 0
     states_written: int = 0
     acks_failed: int = 0
+    rows_sent: int = 0
+    rows_failed: int = 0
     failed: list[str] = field(default_factory=list)  # sequence numbers that the stream shall deliver again
-    windows: list[tuple[str, WindowRecord]] = field(default_factory=list)  # stored, with their sequence numbers
+    messages: list[tuple[str, _Message]] = field(default_factory=list)  # stored, with their sequence numbers
 
     def add(self, other: "Outcome") -> None:
         """Count another part of the batch in."""
         for name in ("stored", "sensors_stored", "replayed", "parked", "from_future", "states_written", "acks_failed"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.failed += other.failed
-        self.windows += other.windows
+        self.messages += other.messages
 
     def response(self) -> dict[str, list[dict[str, str]]]:
         """The answer Lambda's event source mapping understands."""
@@ -55,19 +67,21 @@ class Outcome:
 
 
 class Processor:
-    """Stores windows and summaries of sensors, keeps segment states current, parks what is poison, acknowledges."""
+    """Stores windows and summaries of sensors, keeps segment states current, feeds the lake, parks, acknowledges."""
 
     def __init__(
         self,
         *,
         tables: MessageTables,
         current: CurrentStates,
+        lake: Lake,
         parking: Parking,
         acks: AckPublisher,
         logger: Logger,
     ) -> None:
         self._tables = tables
         self._current = current
+        self._lake = lake
         self._parking = parking
         self._acks = acks
         self._logger = logger
@@ -76,8 +90,8 @@ class Processor:
         """Handle each record by itself: one that fails is delivered again and harms no other.
 
         Windows come first, for a window delayed is a window that readers miss; a gateway is told as soon as its own are
-        stored. Segment states come last: they are derived from windows, and a record whose states fail is delivered
-        again by the stream, acknowledged or not.
+        stored. Segment states and the lake come last: they are derived from windows, and a record whose part of them
+        fails is delivered again by the stream, acknowledged or not.
         """
         by_gateway: dict[str, list[Mapping[str, Any]]] = {}
         for record in records:
@@ -87,13 +101,24 @@ class Processor:
         total = Outcome()
         for outcome in outcomes:
             total.add(outcome)
-        self._current.begin_batch(len(total.windows))
-        for number, window in total.windows:
+        windows = [(number, message) for number, message in total.messages if isinstance(message, WindowRecord)]
+        self._current.begin_batch(len(windows))
+        for number, window in windows:
             try:
                 total.states_written += self._current.update(window)
             except AwsError as error:
                 self._fail(number, error, total)
+        self._tell_lake([record["kinesis"]["sequenceNumber"] for record in records], total)
         return total
+
+    def _tell_lake(self, numbers: Sequence[str], total: Outcome) -> None:
+        """Send rows of what precedes the first failure; the stream delivers the rest again, and with it their rows."""
+        failed = set(total.failed)
+        place = {number: index for index, number in enumerate(numbers)}
+        end = min((place[number] for number in failed), default=len(numbers))
+        total.rows_sent, again = self._lake.take([m for m in total.messages if place[m[0]] < end])
+        total.rows_failed = len(again)
+        total.failed += again
 
     def _store_and_tell(self, records: list[Mapping[str, Any]]) -> Outcome:
         """Store one gateway's messages in their order, then acknowledge them. Runs beside other gateways'."""
@@ -113,13 +138,13 @@ class Processor:
                 self._fail(number, error, outcome)
             else:
                 outcome.replayed += not was_news
+                outcome.messages.append((number, message))
                 ledger.stored(message.message_id)
                 if isinstance(message, SensorsRecord):
                     outcome.sensors_stored += was_news
                 else:
                     outcome.stored += was_news
                     outcome.from_future += message.from_future
-                    outcome.windows.append((number, message))
         outcome.acks_failed = self._acks.publish(ledger)
         return outcome
 

@@ -9,6 +9,7 @@ from aws_lambda_powertools import Logger, Metrics
 
 from cloud.functions.processor.batch import Outcome, Processor
 from cloud.functions.processor.current import CurrentStates
+from cloud.functions.processor.lake import HourMarks, Lake, RowStreams
 from cloud.functions.processor.settings import Settings
 from cloud.functions.processor.store import Store
 from cloud.functions.shared.acks import AckPublisher
@@ -26,10 +27,15 @@ metrics = Metrics(namespace="Roadside", service="processor")
 def processor() -> Processor:
     """The process's one processor. Raises SettingsError."""
     settings = Settings.from_environment(os.environ)
-    store = Store(boto3.client("dynamodb", config=CLIENT_CONFIG), settings)
+    dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
+    store = Store(dynamodb, settings)
+    streams = RowStreams(
+        boto3.client("firehose", config=CLIENT_CONFIG), settings.window_rows_stream, settings.sensor_rows_stream
+    )
     return Processor(
         tables=store,
         current=CurrentStates(store, settings.segment_refresh_s * 1000, READS_PER_BATCH),
+        lake=Lake(streams, HourMarks(dynamodb, settings.hours_table, settings.retention_days), logger),
         parking=Parking(boto3.client("sqs", config=CLIENT_CONFIG), settings.parked_queue_url, "processor"),
         acks=AckPublisher(boto3.client("iot-data", config=CLIENT_CONFIG), logger),
         logger=logger,
@@ -50,6 +56,8 @@ def _count(outcome: Outcome) -> None:
         "MessagesReplayed": outcome.replayed,
         "WindowsFromFuture": outcome.from_future,
         "SegmentStatesWritten": outcome.states_written,
+        "LakeRowsSent": outcome.rows_sent,
+        "LakeRecordsFailed": outcome.rows_failed,
         "RecordsParked": outcome.parked,
         "RecordsFailed": len(outcome.failed),
         "AcksFailed": outcome.acks_failed,

@@ -12,7 +12,8 @@ class Settings:
 
     Parameters
     ----------
-    windows_table, sensors_table, segments_table, parked_queue_url : where to write
+    windows_table, sensors_table, segments_table, hours_table, parked_queue_url : where to write
+    window_rows_stream, sensor_rows_stream : Firehose's streams into the lake
     retention_days : how long an item of a window or of sensors lives
     segment_refresh_s : age at which an unchanged segment's state is written again
     """
@@ -20,6 +21,9 @@ class Settings:
     windows_table: str
     sensors_table: str
     segments_table: str
+    hours_table: str
+    window_rows_stream: str
+    sensor_rows_stream: str
     parked_queue_url: str
     retention_days: int
     segment_refresh_s: int
@@ -32,6 +36,9 @@ class Settings:
             windows_table=environment.text("WINDOWS_TABLE"),
             sensors_table=environment.text("SENSORS_TABLE"),
             segments_table=environment.text("SEGMENTS_TABLE"),
+            hours_table=environment.text("HOURS_TABLE"),
+            window_rows_stream=environment.text("WINDOW_ROWS_STREAM"),
+            sensor_rows_stream=environment.text("SENSOR_ROWS_STREAM"),
             parked_queue_url=environment.text("PARKED_QUEUE_URL"),
             retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),
             segment_refresh_s=environment.whole_number("SEGMENT_REFRESH_S", 10, 86_400),

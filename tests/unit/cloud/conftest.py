@@ -33,6 +33,9 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "WINDOWS_TABLE": "windows",
         "SENSORS_TABLE": "sensors",
         "SEGMENTS_TABLE": "segments",
+        "HOURS_TABLE": "hours",
+        "WINDOW_ROWS_STREAM": "segment_windows",
+        "SENSOR_ROWS_STREAM": "sensor_intervals",
         "ALERTS_TABLE": "alerts",
         "EVENT_BUS": "bus",
         "RETENTION_DAYS": "90",
@@ -44,6 +47,7 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "windows": ("g", "w"),
         "sensors": ("g", "s"),
         "segments": ("segment",),
+        "hours": ("h", "k"),
         "alerts": ("event_id",),
         "gateways": ("gateway",),
     }.items():
@@ -59,6 +63,16 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         )
     for index, keys in {"ByDay": ("day", "occurred_ms"), "Open": ("open", "started_ms")}.items():
         _add_index(dynamodb, "alerts", index, keys)
+    boto3.client("s3").create_bucket(Bucket="lake")
+    for stream in ("segment_windows", "sensor_intervals"):
+        boto3.client("firehose").create_delivery_stream(
+            DeliveryStreamName=stream,
+            ExtendedS3DestinationConfiguration={
+                "BucketARN": "arn:aws:s3:::lake",
+                "RoleARN": f"arn:aws:iam::{ACCOUNT}:role/lake",
+                "Prefix": f"{stream}/",
+            },
+        )
     parked_url = sqs.create_queue(QueueName="parked")["QueueUrl"]
     bus_queue_url = sqs.create_queue(QueueName="systems")["QueueUrl"]
     queue_arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:systems"

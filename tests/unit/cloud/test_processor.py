@@ -339,7 +339,7 @@ def test_missing_settings_are_named_all_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environment({"WINDOWS_TABLE": "w", "RETENTION_DAYS": "soon", "SEGMENT_REFRESH_S": "1"})
 
-    assert len(caught.value.faults) == 5
+    assert len(caught.value.faults) == 8
     assert "RETENTION_DAYS = 'soon'" in str(caught.value)
 
 
@@ -348,6 +348,9 @@ def _environment(world: World) -> dict[str, str]:
         "WINDOWS_TABLE": "windows",
         "SENSORS_TABLE": "sensors",
         "SEGMENTS_TABLE": "segments",
+        "HOURS_TABLE": "hours",
+        "WINDOW_ROWS_STREAM": "segment_windows",
+        "SENSOR_ROWS_STREAM": "sensor_intervals",
         "PARKED_QUEUE_URL": world.parked_url,
         "RETENTION_DAYS": "90",
         "SEGMENT_REFRESH_S": "300",

@@ -1,0 +1,112 @@
+"""Windows and summaries of sensors as rows of the lake, in JSON, packed into records for Firehose. Pure.
+
+A row's keys are the short ones of `cloud.lake_tables` (a test compares them), because Firehose bills every byte. It
+bills every record as a multiple of 5 KB too, so a record holds many rows.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from cloud.functions.processor.logic import SensorsRecord, WindowRecord
+
+MAX_RECORD_BYTES: Final = 500_000  # Firehose takes 1,000 KiB; a refused record takes all that is in it with it
+
+_encode: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+@dataclass(slots=True)
+class Packed:
+    """A record for Firehose: rows, and the sequence numbers in the stream of the messages that they are from."""
+
+    rows: list[str] = field(default_factory=list)
+    numbers: set[str] = field(default_factory=set)
+    size: int = 0
+
+    @property
+    def data(self) -> bytes:
+        return "\n".join(self.rows).encode()
+
+
+def window_rows(record: WindowRecord) -> Iterator[str]:
+    """One row of `segment_windows` for each segment of the window."""
+    window = record.window
+    common = {
+        "g": window.gateway,
+        "ep": window.epoch_ms,
+        "q": window.sequence,
+        "w": window.window_start_ms,
+        "wl": window.window_ms,
+        "r": window.revision,
+        "bf": window.backfill,
+        "t": record.envelope.received_ms,
+        "e": window.sketch_error_permille,
+    }
+    for segment in window.segments:
+        yield _encode(
+            {
+                **common,
+                "s": segment.number,
+                "n": segment.vehicle_count,
+                "nw": segment.vehicles_without_speed,
+                "nc": segment.clipped_vehicles,
+                "v": segment.speed_sum_dkmh,
+                "p": segment.pace_sum_ms_per_km,
+                "vv": segment.speed_square_sum,
+                "lo": segment.speed_min_dkmh,
+                "hi": segment.speed_max_dkmh,
+                "o": segment.occupied_ms,
+                "ob": segment.observed_ms,
+                "ra": segment.readings_accepted,
+                "rd": segment.readings_duplicate,
+                "rl": segment.readings_late,
+                "rr": segment.readings_rejected,
+                "l": segment.congestion_level,
+                "cs": segment.congestion_state.name.lower(),
+                "sr": segment.sensors_reporting,
+                "sx": segment.sensors_excluded,
+                "b": segment.sketch.first_bin,
+                "c": segment.sketch.counts,
+            }
+        )
+
+
+def sensor_rows(record: SensorsRecord) -> Iterator[str]:
+    """One row of `sensor_intervals` for each sensor of the summary."""
+    summary = record.summary
+    common = {
+        "g": summary.gateway,
+        "ep": summary.epoch_ms,
+        "q": summary.sequence,
+        "w": summary.interval_start_ms,
+        "wl": summary.interval_ms,
+        "t": record.envelope.received_ms,
+    }
+    for sensor in summary.sensors:
+        yield _encode(
+            {
+                **common,
+                "s": sensor.number,
+                "ra": sensor.readings_accepted,
+                "n": sensor.vehicle_count,
+                "nw": sensor.vehicles_without_speed,
+                "p": sensor.pace_sum_ms_per_km,
+                "o": sensor.occupied_ms,
+                "ob": sensor.observed_ms,
+                "f": sensor.fault,
+            }
+        )
+
+
+def pack(rows: Iterable[tuple[str, str]], max_bytes: int = MAX_RECORD_BYTES) -> list[Packed]:
+    """Rows, each with its message's sequence number, as few records of at most `max_bytes`. All text is ASCII."""
+    records: list[Packed] = []
+    for number, row in rows:
+        if not records or records[-1].size + len(row) + 1 > max_bytes:
+            records.append(Packed())
+        last = records[-1]
+        last.rows.append(row)
+        last.numbers.add(number)
+        last.size += len(row) + 1
+    return records
