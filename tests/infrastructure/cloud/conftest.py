@@ -87,6 +87,12 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesised]:
 
 
 @pytest.fixture(scope="session")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """The platform with the way for sensors that have no gateway."""
+    return synthesise(tmp_path_factory.mktemp("raw"), {"ingest": "raw"})[PLATFORM]
+
+
+@pytest.fixture(scope="session")
 def stack(dev: dict[str, Synthesised]) -> Synthesised:
     """The platform of the default deployment."""
     return dev[PLATFORM]

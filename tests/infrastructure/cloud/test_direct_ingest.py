@@ -2,20 +2,11 @@
 
 from collections import Counter
 
-import pytest
-
-from cloud.app import PLATFORM
 from roadside.contract import topics
-from tests.infrastructure.cloud.conftest import Synthesised, synthesise
+from tests.infrastructure.cloud.conftest import Synthesised
 
 IOT = "arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>"
 THING = "${iot:Connection.Thing.ThingName}"
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    """The platform with the way for sensors that have no gateway."""
-    return synthesise(tmp_path_factory.mktemp("raw"), {"ingest": "raw"})[PLATFORM]
 
 
 def test_the_way_of_single_readings_is_an_addition(raw: Synthesised, stack: Synthesised) -> None:
