@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cloud.catalogue.loading import Loaded, load
+from cloud.catalogue.loading import load
 from cloud.catalogue.segments import CatalogueSegment, read_catalogue, write_catalogue
 from cloud.deployment import Deployment
 from simulator.city import City
@@ -30,7 +30,7 @@ def catalogue_of(city: City) -> tuple[CatalogueSegment, ...]:
     )
 
 
-def load_catalogue(city: City, file: Path, deployment: Deployment) -> Loaded:
+def load_catalogue(city: City, file: Path, deployment: Deployment) -> None:
     """Write the city's catalogue to `file` and load that file into the deployment."""
     file.write_bytes(write_catalogue(catalogue_of(city)))
-    return load(read_catalogue(file.read_bytes()), deployment)
+    load(read_catalogue(file.read_bytes()), deployment)

@@ -42,12 +42,13 @@ def load(
     """
     segments = _read(file)
     try:
-        loaded = load_segments(segments, find(stage))
+        of_segments, of_gateways = load_segments(segments, find(stage))
     except CloudError as error:
         raise _fail(error) from error
-    console.print(
-        f"{loaded.added} added, {loaded.updated} updated, {loaded.retired} retired, {loaded.unchanged} as they were"
-    )
+    for what, told in (("segments", of_segments), ("gateways", of_gateways)):
+        console.print(
+            f"{what}: {told.added} added, {told.updated} updated, {told.retired} retired, {told.unchanged} as they were"
+        )
 
 
 def _read(file: Path) -> tuple[CatalogueSegment, ...]:

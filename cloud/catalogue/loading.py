@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from cloud.catalogue.plan import STATIC, Change, Plan, plan_load
-from cloud.catalogue.segments import CatalogueSegment
+from cloud.catalogue.plan import OF_GATEWAY, OF_SEGMENT, Change, Plan, plan_gateways, plan_segments
+from cloud.catalogue.segments import CatalogueSegment, write_catalogue
 from cloud.deployment import Deployment, in_words
+from cloud.lake_tables import SEGMENTS_KEY
 
 if TYPE_CHECKING:
     from cloud.catalogue.plan import Attributes
@@ -19,7 +20,7 @@ _AT_ONCE: Final = 100  # updates of a transaction
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a load has changed."""
+    """What a load has done to segments or gateways."""
 
     added: int
     updated: int
@@ -27,56 +28,67 @@ class Loaded:
     unchanged: int
 
 
-def load(segments: Sequence[CatalogueSegment], deployment: Deployment) -> Loaded:
-    """Make the deployment's tables say what the catalogue says; may be repeated, and continued after a failure.
+def load(segments: Sequence[CatalogueSegment], deployment: Deployment) -> tuple[Loaded, Loaded]:
+    """Make the deployment say what the catalogue says; may be repeated, and continued after a failure.
+
+    Returns
+    -------
+    tuple of Loaded
+        What became of the segments, and of the gateways.
 
     Raises
     ------
     CloudError
     """
+    client = deployment.client("dynamodb")
+    segments_table, gateways_table = deployment.output("SegmentsTable"), deployment.output("GatewaysTable")
+    lake, now_ms = deployment.output("LakeBucket"), int(time.time() * 1000)
     with in_words():
-        plan = _load_segments(segments, deployment)
+        of_segments = plan_segments(segments, _stored(client, segments_table, "segment", OF_SEGMENT), now_ms)
+        _apply(client, segments_table, of_segments)
+        of_gateways = plan_gateways(segments, _stored(client, gateways_table, "gateway", OF_GATEWAY), now_ms)
+        _apply(client, gateways_table, of_gateways)
+        body = write_catalogue(segments)
+        deployment.client("s3").put_object(Bucket=lake, Key=SEGMENTS_KEY, Body=body, ContentType="text/csv")
+    return _told(of_segments), _told(of_gateways)
+
+
+def _told(plan: Plan) -> Loaded:
     return Loaded(len(plan.added), len(plan.updated), len(plan.retired), plan.unchanged)
 
 
-def _load_segments(segments: Sequence[CatalogueSegment], deployment: Deployment) -> Plan:
-    client, table = deployment.client("dynamodb"), deployment.output("SegmentsTable")
-    plan = plan_load(segments, _stored(client, table), now_ms=int(time.time() * 1000))
-    for start in range(0, len(plan.changes), _AT_ONCE):
-        _write(client, table, plan.changes[start : start + _AT_ONCE])
-    return plan
-
-
-def _stored(client: Any, table: str) -> "dict[int, Attributes]":
-    names = {f"#{name}": name for name in ("segment", *STATIC, "retired_ms")}
-    items: dict[int, Attributes] = {}
+def _stored(client: Any, table: str, key: str, names: Sequence[str]) -> "dict[str, Attributes]":
+    """The table's items by their key, less what the catalogue has nothing to do with."""
+    aliases = {f"#{name}": name for name in (key, *names, "retired_ms")}
+    items: dict[str, Attributes] = {}
     for page in client.get_paginator("scan").paginate(
         TableName=table,
-        ProjectionExpression=", ".join(names),
-        ExpressionAttributeNames=names,
+        ProjectionExpression=", ".join(aliases),
+        ExpressionAttributeNames=aliases,
         ConsistentRead=True,
     ):
-        items.update((int(item["segment"]["N"]), item) for item in page["Items"])
+        items.update((next(iter(item[key].values())), item) for item in page["Items"])
     return items
 
 
-def _write(client: Any, table: str, changes: Sequence[Change]) -> None:
-    """Together, for the number of calls; one by one where the processor is at work on some of them."""
-    updates = [_update(table, change) for change in changes]
-    try:
-        client.transact_write_items(TransactItems=[{"Update": update} for update in updates])
-    except client.exceptions.TransactionCanceledException as error:
-        if not set(_reasons(error)) <= {"None", "TransactionConflict"}:
-            raise
-        for update in updates:
-            client.update_item(**update)
+def _apply(client: Any, table: str, plan: Plan) -> None:
+    """Many changes together, for the number of calls; one by one where somebody else is at work on some of them."""
+    for start in range(0, len(plan.changes), _AT_ONCE):
+        updates = [_update(table, change) for change in plan.changes[start : start + _AT_ONCE]]
+        try:
+            client.transact_write_items(TransactItems=[{"Update": update} for update in updates])
+        except client.exceptions.TransactionCanceledException as error:
+            if not set(_reasons(error)) <= {"None", "TransactionConflict"}:
+                raise
+            for update in updates:
+                client.update_item(**update)
 
 
 def _update(table: str, change: Change) -> dict[str, Any]:
     removal = f" REMOVE {', '.join(f'#{name}' for name in change.removed)}" if change.removed else ""
     return {
         "TableName": table,
-        "Key": {"segment": {"N": str(change.segment)}},
+        "Key": change.key,
         "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in change.attributes) + removal,
         "ExpressionAttributeNames": {f"#{name}": name for name in (*change.attributes, *change.removed)},
         "ExpressionAttributeValues": {f":{name}": value for name, value in change.attributes.items()},

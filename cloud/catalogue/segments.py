@@ -7,7 +7,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -90,7 +90,7 @@ def read_catalogue(data: bytes) -> tuple[CatalogueSegment, ...]:
     return tuple(sorted((segment for _, segment in rows), key=lambda segment: segment.segment))
 
 
-def write_catalogue(segments: tuple[CatalogueSegment, ...]) -> bytes:
+def write_catalogue(segments: Sequence[CatalogueSegment]) -> bytes:
     """The CSV of the segments; what `read_catalogue` reads."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

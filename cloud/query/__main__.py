@@ -193,6 +193,14 @@ def ack(
     _note(f"{event_id} is taken on by {by}")
 
 
+@app.command()
+def gateways(stage: Stage = "dev", as_json: AsJson = False) -> None:
+    """Every gateway: online or not, its newest window and heartbeat, what waits there, and what is missing of it."""
+    with _asking(stage) as city:
+        found = city.gateways()
+        _show(as_json, [each.as_dict() for each in found], lambda: render.gateways_table(found, city.now_ms))
+
+
 @contextmanager
 def _asking(stage: str) -> Iterator[City]:
     """The city of a stage; what goes wrong ends the program with one sentence and exit code 2."""

@@ -11,6 +11,7 @@ from cloud.functions.shared import alerts_table
 from cloud.functions.shared.bands import BANDS
 from cloud.query.alerts import days_back, fits, with_detail
 from cloud.query.errors import UnknownAlertError, UnknownDistrictError, UnknownSegmentError, UnknownSensorError
+from cloud.query.gateways import Gateway, gateway_of, is_gateway
 from cloud.query.history import Row, rows
 from cloud.query.plain import plain
 from cloud.query.segments import DistrictSummary, Latest, Segment, segment_of, summarise
@@ -158,10 +159,16 @@ class City:
             except alerts_table.UnknownAlertError as error:
                 raise UnknownAlertError(str(error)) from error
 
-    def gateways(self) -> list[dict[str, Any]]:
-        """Every gateway's item, in order of their names."""
-        pages = self._pages("scan", "GatewaysTable")
-        return sorted((plain(item) for item in pages), key=lambda item: str(item["gateway"]))
+    def gateways(self) -> list[Gateway]:
+        """Every gateway that the catalogue names or that has told of itself, in order of their names."""
+        items = [item for item in map(plain, self._pages("scan", "GatewaysTable")) if is_gateway(item)]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            newest = list(pool.map(self._newest, (item["gateway"] for item in items)))
+        gateways = [
+            gateway_of(item, max((window.window_end_ms for window in windows), default=None))
+            for item, windows in zip(items, newest, strict=True)
+        ]
+        return sorted(gateways, key=lambda gateway: gateway.gateway)
 
     def _gateways_of_sensor(self, sensor: int) -> list[str]:
         """Who has told of the sensor lately; where it is connected the cloud does not know otherwise."""

@@ -5,12 +5,21 @@ from typing import Any
 
 from rich.table import Table
 
+from cloud.query.gateways import Gateway
 from cloud.query.history import QUANTILES, Row
 from cloud.query.instants import age, written
 from cloud.query.segments import DistrictSummary, Latest, Segment
 from cloud.query.sensors import SensorRow
 
-_STATE_STYLES = {"congested": "bold red", "free": "green", "severe": "bold red", "heavy": "red", "moderate": "yellow"}
+_STATE_STYLES = {
+    "congested": "bold red",
+    "free": "green",
+    "severe": "bold red",
+    "heavy": "red",
+    "moderate": "yellow",
+    "offline": "bold red",
+    "online": "green",
+}
 _SEVERITY_STYLES = {"critical": "bold red", "major": "red", "minor": "yellow"}
 
 
@@ -156,6 +165,24 @@ def alerts_table(alerts: Iterable[Mapping[str, Any]]) -> Table:
             alert["headline"],
             alert["event_id"],
             alert.get("acknowledged_by"),
+        )
+    return table
+
+
+def gateways_table(gateways: Iterable[Gateway], now_ms: int) -> Table:
+    """Gateways in the order given."""
+    table = _table("gateway|district|segments#|status|newest window|heartbeat|backlog min#|gaps#")
+    for each in gateways:
+        _add(
+            table,
+            each.gateway,
+            "retired" if each.retired_ms else each.district,
+            each.segment_count,
+            each.status,
+            age(each.newest_ms, now_ms),
+            age(each.heartbeat_ms, now_ms),
+            None if each.backlog_age_ms is None else each.backlog_age_ms // 60_000,
+            each.gaps,
         )
     return table
 

@@ -2,7 +2,7 @@
 
 A write that fails its condition costs as much as one that succeeds, so what is not news must not be attempted. The
 tracker therefore remembers what the table holds. It believes its memory of a gateway only while it handles that
-gateway's messages without a gap; after a gap another process may have written, and it reads again.
+gateway's messages without a gap or a long pause; after one another process may have written, and it reads again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,7 @@ from typing import Final, Protocol
 from cloud.functions.processor.logic import SegmentState, WindowRecord, is_news
 
 _CALM_BATCH: Final = 20  # windows
+_TRUSTED_MS: Final = 60_000  # the sweep lets states be unknown of a gateway that is silent for longer
 _MAX_REMEMBERED: Final = 100_000  # states; about 50 MB
 
 
@@ -56,7 +57,10 @@ class CurrentStates:
         window = record.window
         if record.from_future or window.window_start_ms < self._latest_ms.get(window.gateway, 0):
             return 0
+        pause_ms = window.window_start_ms - self._latest_ms.get(window.gateway, 0)
         follows = self._handled.pop(window.gateway, None) == (window.epoch_ms, window.sequence - 1)
+        if pause_ms > max(_TRUSTED_MS, 2 * window.window_ms):
+            follows = False
         if not follows or len(self._held) > _MAX_REMEMBERED:
             if not self._reads_left:
                 return 0

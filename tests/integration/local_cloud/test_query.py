@@ -61,7 +61,7 @@ def roads(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Roads
     file = tmp_path_factory.mktemp("catalogue") / "segments.csv"
     file.write_bytes(write_catalogue(catalogue))
     loaded = CliRunner().invoke(catalogue_app, ["load", str(file)], env=environment)
-    assert "4 added" in loaded.output, loaded.output
+    assert "segments: 4 added" in loaded.output, loaded.output
 
     start_ms = int(time.time()) // 10 * 10_000 - 120_000
     first = [_window(GATEWAYS[0], start_ms, place, (None, LEVELS[FIRST + 1])) for place in range(11)]
@@ -218,6 +218,15 @@ def test_sensor_is_found_without_its_gateway_and_tells_its_health(roads: Roads) 
     assert (faulty["fault"], faulty["believed"]) == ("dead", False)
 
 
+def test_gateways_are_those_of_the_catalogue_with_their_newest_window(roads: Roads) -> None:
+    ours = [each for each in roads.ask("gateways") if each["gateway"] in GATEWAYS]
+
+    assert [(each["gateway"], each["district"], each["segment_count"]) for each in ours] == [
+        (gateway, DISTRICT, 2) for gateway in GATEWAYS
+    ]
+    assert [each["newest_ms"] for each in ours] == [roads.start_ms + 120_000] * 2
+
+
 def test_alert_is_found_by_what_it_is_about_and_taken_on(roads: Roads) -> None:
     (alert,) = roads.ask("alerts", "--open", "--segment", str(FIRST))
     assert (alert["kind"], alert["gateway"]) == ("CongestionStarted", GATEWAYS[0])
@@ -234,7 +243,7 @@ def test_alert_is_found_by_what_it_is_about_and_taken_on(roads: Roads) -> None:
 
 
 @pytest.mark.parametrize(
-    "question", [["top"], ["latest", str(FIRST)], ["history", str(FIRST)], ["district"], ["alerts"]]
+    "question", [["top"], ["latest", str(FIRST)], ["history", str(FIRST)], ["district"], ["alerts"], ["gateways"]]
 )
 def test_people_get_tables(roads: Roads, question: list[str]) -> None:
     result = roads.try_to_ask(*question)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloud import lake_tables
 from cloud.catalogue.loading import Loaded, load
-from cloud.catalogue.plan import static_attributes
+from cloud.catalogue.plan import segment_attributes
 from cloud.catalogue.segments import COLUMNS, CatalogueError, CatalogueSegment, read_catalogue, write_catalogue
 from cloud.deployment import Deployment, NotDeployedError
 from tests.unit.cloud.world import World
@@ -137,15 +138,32 @@ def test_what_is_written_is_read_again(segments: list[CatalogueSegment]) -> None
     assert read_catalogue(write_catalogue(ordered)) == ordered
 
 
-class City:
-    """A deployment with a segments table, and what the table holds."""
+OUTPUTS = {"SegmentsTable": "segments", "GatewaysTable": "gateways", "LakeBucket": "lake"}
 
-    def __init__(self, world: World) -> None:
+
+class Lake:
+    """The bucket, as far as the catalogue needs it."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> None:  # noqa: N803 - boto3's
+        assert (Bucket, ContentType) == ("lake", "text/csv")
+        self.objects[Key] = Body
+
+
+class City:
+    """A deployment with its tables and lake, and what they hold."""
+
+    def __init__(self, world: World, dynamodb: Any = None) -> None:
         self.world = world
-        self.deployment = Deployment("dev", {"SegmentsTable": "segments"}, boto3.client)
+        self.lake = Lake()
+        clients = {"dynamodb": dynamodb or world.dynamodb, "s3": self.lake}
+        self.deployment = Deployment("dev", OUTPUTS, clients.__getitem__)
 
     def load(self, *segments: CatalogueSegment) -> Loaded:
-        return load(segments, self.deployment)
+        of_segments, _ = load(segments, self.deployment)
+        return of_segments
 
     def item(self, segment: int) -> dict[str, Any]:
         key = {"segment": {"N": str(segment)}}
@@ -164,7 +182,43 @@ def test_loading_twice_changes_nothing_the_second_time(city: City) -> None:
 
     assert city.load(*SEGMENTS) == Loaded(added=0, updated=0, retired=0, unchanged=2)
     assert city.world.items("segments") == before
-    assert city.item(101) == static_attributes(SEGMENTS[1])
+    assert city.item(101) == segment_attributes(SEGMENTS[1])
+
+
+def test_lake_gets_the_file_that_the_table_of_segments_describes(city: City) -> None:
+    city.load(*SEGMENTS)
+    city.load(SEGMENTS[1])
+
+    ((key, body),) = city.lake.objects.items()
+    assert key == "catalogue/segments/segments.csv"
+    assert read_catalogue(body) == SEGMENTS[1:]
+    assert tuple(column.name for column in lake_tables.SEGMENTS.columns) == COLUMNS
+
+
+def test_gateways_are_told_by_the_district_of_most_of_their_segments_and_keep_what_others_wrote(city: City) -> None:
+    city.world.dynamodb.put_item(
+        TableName="gateways", Item={"gateway": {"S": "gw-0001"}, "status": {"S": "online"}, "version": {"N": "3"}}
+    )
+    city.world.dynamodb.put_item(TableName="gateways", Item={"gateway": {"S": "#pairs"}, "memory": {"B": b"1"}})
+    third = replace(SEGMENTS[1], segment=102, segment_id="a7-north-3")
+    elsewhere = replace(SEGMENTS[0], segment=200, segment_id="b1", gateway="gw-0002", downstream=None)
+
+    _, of_gateways = load((*SEGMENTS, third, elsewhere), city.deployment)
+    assert (of_gateways.added, of_gateways.retired) == (2, 0)
+    _, again = load((*SEGMENTS, third), city.deployment)
+    assert (again.updated, again.retired, again.unchanged) == (0, 1, 1)
+
+    items = {item["gateway"]["S"]: item for item in city.world.items("gateways")}
+    assert items["gw-0001"] == {
+        "gateway": {"S": "gw-0001"},
+        "status": {"S": "online"},
+        "version": {"N": "3"},
+        "district": {"S": "Harbour"},
+        "segment_count": {"N": "3"},
+    }
+    assert "district" not in items["gw-0002"]
+    assert "retired_ms" in items["gw-0002"]
+    assert items["#pairs"].keys() == {"gateway", "memory"}
 
 
 def test_loading_changes_what_differs_and_leaves_the_state_alone(city: City) -> None:
@@ -175,7 +229,7 @@ def test_loading_changes_what_differs_and_leaves_the_state_alone(city: City) -> 
     moved = replace(SEGMENTS[0], district="Harbour", downstream=None)
     assert city.load(moved, SEGMENTS[1]) == Loaded(added=0, updated=1, retired=0, unchanged=1)
 
-    assert city.item(100) == static_attributes(moved) | state
+    assert city.item(100) == segment_attributes(moved) | state
 
 
 def test_segment_that_is_gone_is_retired_once_and_comes_back(city: City) -> None:
@@ -189,7 +243,7 @@ def test_segment_that_is_gone_is_retired_once_and_comes_back(city: City) -> None
     assert city.item(100) == retired
 
     assert city.load(*SEGMENTS).updated == 1
-    assert city.item(100) == static_attributes(SEGMENTS[0])
+    assert city.item(100) == segment_attributes(SEGMENTS[0])
 
 
 def test_segment_that_only_a_gateway_knows_is_left_alone(city: City) -> None:
@@ -208,7 +262,7 @@ def test_more_segments_than_one_transaction_takes(city: City) -> None:
     assert len(city.world.items("segments")) == 230
 
 
-def test_processor_at_work_on_a_segment_does_not_stop_the_load(city: City) -> None:
+def test_processor_at_work_on_a_segment_does_not_stop_the_load(world: World) -> None:
     client = boto3.client("dynamodb")
     refused: list[str] = []
 
@@ -223,9 +277,11 @@ def test_processor_at_work_on_a_segment_does_not_stop_the_load(city: City) -> No
 
     client.meta.events.register("before-parameter-build.dynamodb.TransactWriteItems", conflict)
 
-    assert load(SEGMENTS, Deployment("dev", {"SegmentsTable": "segments"}, lambda _: client)).added == 2
+    city = City(world, client)
+
+    assert city.load(*SEGMENTS).added == 2
     assert refused
-    assert city.item(100) == static_attributes(SEGMENTS[0])
+    assert city.item(100) == segment_attributes(SEGMENTS[0])
 
 
 def test_stack_without_the_table_is_told_to_be_too_old() -> None:

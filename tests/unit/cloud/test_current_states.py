@@ -1,5 +1,6 @@
 """The segments table stays current with few writes, whoever else writes to it."""
 
+import dataclasses
 import json
 from collections.abc import Sequence
 
@@ -72,6 +73,19 @@ def test_change_is_written_at_once() -> None:
 
     assert current.update(record(make_window(2, state=CongestionState.CONGESTED))) == 2
     assert {state.congestion_state for state in table.states.values()} == {"congested"}
+
+
+def test_state_that_the_sweep_cleared_in_a_pause_is_written_again_by_the_next_window() -> None:
+    table = Table()
+    current = CurrentStates(table, REFRESH_MS * 10, reads_per_batch=100)
+    current.update(record(make_window(1)))
+    table.states = {
+        number: dataclasses.replace(state, congestion_state="unknown") for number, state in table.states.items()
+    }
+
+    current.update(record(make_window(2, start_ms=START_MS + 120_000)))
+
+    assert {state.congestion_state for state in table.states.values()} == {"free"}
 
 
 def test_correction_of_an_older_window_does_not_pass_for_the_present() -> None:
