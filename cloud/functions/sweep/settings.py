@@ -1,0 +1,46 @@
+"""The sweep's settings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cloud.functions.shared.environment import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the stack tells the sweep.
+
+    Parameters
+    ----------
+    windows_table, segments_table, alerts_table, gateways_table : what it reads and writes
+    event_bus : where to publish
+    window_s : length of the fleet's windows
+    retention_days : how long windows and alerts live
+    segment_refresh_s : age at which the processor writes an unchanged segment's state again
+    """
+
+    windows_table: str
+    segments_table: str
+    alerts_table: str
+    gateways_table: str
+    event_bus: str
+    window_s: int
+    retention_days: int
+    segment_refresh_s: int
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str]) -> "Settings":
+        """Raises SettingsError with every fault at once."""
+        environment = Environment(variables)
+        settings = cls(
+            windows_table=environment.text("WINDOWS_TABLE"),
+            segments_table=environment.text("SEGMENTS_TABLE"),
+            alerts_table=environment.text("ALERTS_TABLE"),
+            gateways_table=environment.text("GATEWAYS_TABLE"),
+            event_bus=environment.text("EVENT_BUS"),
+            window_s=environment.whole_number("WINDOW_S", 1, 3600),
+            retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),
+            segment_refresh_s=environment.whole_number("SEGMENT_REFRESH_S", 10, 86_400),
+        )
+        environment.check()
+        return settings
