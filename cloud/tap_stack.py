@@ -100,6 +100,7 @@ class TrafficAnalyticsPlatformStack(Stack):
         self._output("LakeBucket", lake.bucket.bucket_name, "Rows and rollups, described in the Glue database")
         self._output("LakeDatabase", lake.database_name, "Glue database of the lake")
         self._output("Workgroup", lake.workgroup.ref, "Athena workgroup with bounds and encryption")
+        self._output("SweepFunction", announcing.sweep.function_name, "Finds out what is missing and who is silent")
         self._output("GatewayPolicy", access.policy.ref, "IoT policy for the certificate of every gateway")
         self._output("GatewayGroup", access.gateways.ref, "Thing group of all gateways")
 

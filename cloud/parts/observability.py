@@ -41,7 +41,11 @@ class Observability(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         stack_name = Stack.of(self).stack_name
-        self.functions = functions = {"processor": processing.processor, "alerts": announcing.alerts}
+        self.functions = functions = {
+            "processor": processing.processor,
+            "alerts": announcing.alerts,
+            "sweep": announcing.sweep,
+        }
         written = {
             "windows": tables.windows,
             "sensors": tables.sensors,

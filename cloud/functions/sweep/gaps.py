@@ -149,12 +149,13 @@ def without(span: Span, covered: Sequence[Span]) -> list[Span]:
     left = []
     from_ms, until_ms = span
     for start_ms, end_ms in sorted(covered):
-        if start_ms > from_ms and start_ms < until_ms:
+        if start_ms >= until_ms:
+            break
+        if start_ms > from_ms:
             left.append((from_ms, start_ms))
         from_ms = max(from_ms, end_ms)
-        if from_ms >= until_ms:
-            return left
-    left.append((from_ms, until_ms))
+    if from_ms < until_ms:
+        left.append((from_ms, until_ms))
     return left
 
 

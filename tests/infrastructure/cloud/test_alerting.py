@@ -61,6 +61,17 @@ def test_people_are_told_what_asks_for_it_and_telephones_ring_for_what_is_urgent
     assert stack.one("AWS::KMS::Key")["EnableKeyRotation"] is True
 
 
+def test_sweep_runs_every_minute_and_a_failed_pass_is_not_repeated(stack: Synthesised) -> None:
+    schedule = stack.resolve(stack.one("AWS::Scheduler::Schedule", "Sweep"))
+
+    assert schedule["ScheduleExpression"] == "rate(1 minute)"
+    target = schedule["Target"]
+    assert (target["Arn"], target["RetryPolicy"]["MaximumRetryAttempts"]) == ("<AnnouncingSweep.Arn>", 0)
+    invocation = stack.one("AWS::Lambda::EventInvokeConfig", "Sweep")
+    assert invocation["MaximumRetryAttempts"] == 0
+    assert stack.one("AWS::Lambda::Function", "Sweep")["Timeout"] < 60
+
+
 def test_functions_announce_under_the_source_that_the_rules_know() -> None:
     assert ANNOUNCED_SOURCE == EVENT_SOURCE
 

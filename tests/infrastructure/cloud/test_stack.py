@@ -69,6 +69,7 @@ def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
         "LakeBucket": "<LakeBucket>",
         "LakeDatabase": "<LakeDatabase>",
         "Workgroup": "<LakeWorkgroup>",
+        "SweepFunction": "<AnnouncingSweep>",
         "GatewayPolicy": "<DeviceAccessGatewayPolicy>",
         "GatewayGroup": "<DeviceAccessGateways>",
     }
@@ -204,6 +205,23 @@ ROLES = {
         *EVERY_FUNCTION,
         *TAKES_MESSAGES,
     },
+    "SweepRole": {
+        ("dynamodb:Query", "<TablesWindows.Arn>"),
+        ("dynamodb:Scan", "<TablesSegments.Arn>"),
+        ("dynamodb:UpdateItem", "<TablesSegments.Arn>"),
+        ("dynamodb:BatchGetItem", "<TablesAlerts.Arn>"),
+        ("dynamodb:PutItem", "<TablesAlerts.Arn>"),
+        ("dynamodb:GetItem", "<TablesGateways.Arn>"),
+        ("dynamodb:PutItem", "<TablesGateways.Arn>"),
+        ("dynamodb:Scan", "<TablesGateways.Arn>"),
+        ("dynamodb:UpdateItem", "<TablesGateways.Arn>"),
+        ("events:PutEvents", "<AlertingBus.Arn>"),
+        ("iot:Publish", f"{IOT}:topic/roadside/v1/*/commands"),
+        ("logs:CreateLogStream", "<AnnouncingSweepLogs.Arn>"),
+        ("logs:PutLogEvents", "<AnnouncingSweepLogs.Arn>"),
+        *EVERY_FUNCTION,
+    },
+    "SweepScheduleRole": {("lambda:InvokeFunction", "<AnnouncingSweep.Arn>")},
     "SensorsRuleRole": {("kinesis:PutRecord", "<IngestWindows.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},
     "WindowsRuleRole": {("kinesis:PutRecord", "<IngestWindows.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},
     "EventsRuleRole": {("sqs:SendMessage", "<AnnouncingEvents.Arn>"), ("sqs:SendMessage", "<IngestUndelivered.Arn>")},
@@ -228,7 +246,7 @@ def test_role_may_do_this_and_no_more(stack: Synthesised, name: str) -> None:
 def test_each_function_has_a_role_of_its_own(stack: Synthesised) -> None:
     functions = stack.of_type("AWS::Lambda::Function")
 
-    assert len({function["Role"]["Fn::GetAtt"][0] for function in functions.values()}) == len(functions) == 2
+    assert len({function["Role"]["Fn::GetAtt"][0] for function in functions.values()}) == len(functions) == 3
 
 
 def test_tables_are_encrypted_recoverable_and_billed_by_use(stack: Synthesised) -> None:
