@@ -41,6 +41,7 @@ class Config:
     ingest : `gateways`, or `raw` to build, for comparison, what sensors without gateways need beside it
     stream_mode : `provisioned` with as many shards as the city needs, or `on-demand`
     stream_retention_h : how long the stream keeps messages
+    gather_acks : whether live windows are acknowledged every two minutes, many at once, and not each by itself
     segment_refresh_s : age at which an unchanged segment's current state is written again
     time_zone : of the city, whose hours and weekdays the dashboards show
     districts : parts of the city, as the catalogue names them; each has a thing group of gateways
@@ -59,6 +60,7 @@ class Config:
     ingest: str = "gateways"
     stream_mode: str = "provisioned"
     stream_retention_h: int = 168
+    gather_acks: bool = False
     segment_refresh_s: int = 900
     time_zone: str = "Etc/UTC"
     districts: tuple[str, ...] = (
@@ -193,6 +195,7 @@ _KINDS: Final = {
     "ingest": _text(r"gateways|raw", "gateways or raw"),
     "stream_mode": _text(r"provisioned|on-demand", "provisioned or on-demand"),
     "stream_retention_h": _whole_number(24, 8760),
+    "gather_acks": _TRUTH,
     "segment_refresh_s": _whole_number(10, 86_400),
     "time_zone": _text(r"[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)*", "a name of the tz database such as Europe/Berlin"),
     "districts": _Kind(_names, "a list of different names of 1 to 64 letters, digits, spaces, dots, ' or -"),

@@ -69,6 +69,7 @@ class Processing(Construct):
                 "WINDOW_ROWS_STREAM": window_rows.ref,
                 "SENSOR_ROWS_STREAM": sensor_rows.ref,
                 "SEGMENT_REFRESH_S": str(self._config.segment_refresh_s),
+                "GATHER_ACKS": "true" if self._config.gather_acks else "false",
                 "PARKED_QUEUE_URL": self.parked.queue_url,
                 "RETENTION_DAYS": str(self._config.retention_days),
             },

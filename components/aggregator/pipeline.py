@@ -28,7 +28,8 @@ from roadside.core.aggregator import Output, rejected_by_name
 from roadside.runtime.coarsening import Coarsener
 from roadside.runtime.database import StoreError
 from roadside.runtime.store import GatewayStore
-from roadside.runtime.uplink import Publisher, Uplink, UplinkStatistics
+from roadside.runtime.uplink import Publisher, Uplink
+from roadside.runtime.uplink_settings import UplinkStatistics
 
 JOURNAL_INTERVAL_MS: Final = 500  # a killed process loses what came since; we promise a second
 RETRY_MS: Final = 1000

@@ -13,7 +13,7 @@ from roadside.core.aggregator import AggregatorConfig
 from roadside.core.incidents import IncidentRules
 from roadside.core.registry import Registry, RoadClass, Segment
 from roadside.runtime.segments import SegmentSettings
-from roadside.runtime.uplink import MAX_PUBLISHES_PER_SECOND, UplinkSettings
+from roadside.runtime.uplink_settings import MAX_PUBLISHES_PER_SECOND, UplinkSettings
 
 WindowSeconds = Annotated[int, Meta(ge=1, le=3600)]
 MAX_SEGMENTS = 100  # more do not fit the 7,000 bytes of a message

@@ -27,7 +27,8 @@ from roadside.runtime.ports import (
     Updates,
 )
 from roadside.runtime.store import GatewayStore
-from roadside.runtime.uplink import Uplink, UplinkSettings
+from roadside.runtime.uplink import Uplink
+from roadside.runtime.uplink_settings import UplinkSettings
 from simulator.local_nucleus import ComponentDeployment, LocalNucleus
 from simulator.local_nucleus.fake_cloud import InMemoryCloud
 

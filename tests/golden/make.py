@@ -104,6 +104,7 @@ WINDOWS: Final = {
 }
 ACKS: Final = {
     "ack-stored": Ack(1_790_000_000_123, stored=(1, 2, 3, 7, 86_400, 86_401)),
+    "ack-gathered": Ack(1_790_000_000_123, stored=(86_400, 86_401, 86_403), gathered=True),
     "ack-refused": Ack(
         1_790_000_000_123, refused=((4, "schema = 9: this version reads 1"), (9, "Ursache: größer als €"))
     ),

@@ -94,7 +94,7 @@ def test_summary_of_sensors_is_read_as_it_was_meant_by_the_cloud_too(path: Path)
 def test_ack_is_read_as_it_was_meant(path: Path) -> None:
     ack = decode_ack(path.read_bytes())
 
-    assert plain(ack) == expected(path)
+    assert plain(ack) == {"gathered": False} | expected(path)
     assert decode_ack(encode_ack(ack)) == ack
 
 
@@ -121,7 +121,7 @@ def test_event_is_read_as_it_was_meant_by_the_cloud_too(path: Path) -> None:
 
     assert plain(event) == expected(path)
     assert decode_event(encode_event(event)) == event
-    assert read_event(wrapped(path)).event == event
+    assert read_event(json.dumps(wrapped(path))).event == event
 
 
 @golden("status")

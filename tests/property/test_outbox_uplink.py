@@ -12,7 +12,8 @@ from roadside.contract.summary import Ack
 from roadside.runtime.outbox import OutgoingMessage
 from roadside.runtime.ports import BusUnavailableError
 from roadside.runtime.store import GatewayStore
-from roadside.runtime.uplink import Uplink, UplinkSettings
+from roadside.runtime.uplink import Uplink
+from roadside.runtime.uplink_settings import UplinkSettings
 
 WALL_MS = 1_800_000_000_000
 EPOCH_MS = WALL_MS - 1

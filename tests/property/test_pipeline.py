@@ -32,6 +32,7 @@ weathers = st.builds(
     repetition=st.sampled_from([0.0, 0.5]),
     unavailable=st.sampled_from([0.0, 0.3]),
     max_delay_ms=st.sampled_from([0, 2000, 60_000]),
+    gathers=st.booleans(),
 )
 configurations = st.builds(
     aggregator_settings,

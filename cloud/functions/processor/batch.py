@@ -67,7 +67,12 @@ class Outcome:
 
 
 class Processor:
-    """Stores windows and summaries of sensors, keeps segment states current, feeds the lake, parks, acknowledges."""
+    """Stores windows and summaries of sensors, keeps segment states current, feeds the lake, parks, acknowledges.
+
+    Parameters
+    ----------
+    gathers_acks : the sweep acknowledges live windows; what it might not see is still acknowledged here
+    """
 
     def __init__(
         self,
@@ -78,7 +83,9 @@ class Processor:
         parking: Parking,
         acks: AckPublisher,
         logger: Logger,
+        gathers_acks: bool,
     ) -> None:
+        self._gathers_acks = gathers_acks
         self._tables = tables
         self._current = current
         self._lake = lake
@@ -139,7 +146,8 @@ class Processor:
             else:
                 outcome.replayed += not was_news
                 outcome.messages.append((number, message))
-                ledger.stored(message.message_id)
+                if not (self._gathers_acks and was_news and message.may_wait_for_its_ack):
+                    ledger.stored(message.message_id)
                 if isinstance(message, SensorsRecord):
                     outcome.sensors_stored += was_news
                 else:

@@ -39,6 +39,7 @@ def processor() -> Processor:
         parking=Parking(boto3.client("sqs", config=CLIENT_CONFIG), settings.parked_queue_url, "processor"),
         acks=AckPublisher(boto3.client("iot-data", config=CLIENT_CONFIG), logger),
         logger=logger,
+        gathers_acks=settings.gathers_acks,
     )
 
 

@@ -18,6 +18,9 @@ from roadside.contract.summary import WindowSummary
 LEVEL_STEP: Final = 20
 # Windows that start later than this after their reception are stored, but no current state follows a wrong clock.
 MAX_FUTURE_MS: Final = 600_000
+# Longer windows begin too long before they come, and are so few that each may have an ack of its own.
+MAX_GATHERED_MS: Final = 30_000
+MAX_GATHERED_AGE_MS: Final = 45_000
 # Spreads the refreshes of a gateway's segments over the period: a prime number of seconds for each segment number.
 _PHASE_MS: Final = 7_919_000
 
@@ -66,6 +69,14 @@ class WindowRecord:
         return MessageId(self.window.gateway, self.window.epoch_ms, self.window.sequence)
 
     @property
+    def may_wait_for_its_ack(self) -> bool:
+        """Whether it is an ordinary live window, which the sweep finds among the last minutes and acknowledges."""
+        window = self.window
+        is_first = not window.backfill and not window.revision
+        is_recent = abs(self.envelope.received_ms - window.window_end_ms) <= MAX_GATHERED_AGE_MS
+        return is_first and is_recent and window.window_ms <= MAX_GATHERED_MS
+
+    @property
     def from_future(self) -> bool:
         """Whether the gateway's clock is so far ahead that the window must not pass for the present."""
         return self.window.window_start_ms > self.envelope.received_ms + MAX_FUTURE_MS
@@ -81,6 +92,10 @@ class SensorsRecord:
     @property
     def message_id(self) -> MessageId:
         return MessageId(self.summary.gateway, self.summary.epoch_ms, self.summary.sequence)
+
+    @property
+    def may_wait_for_its_ack(self) -> bool:
+        return False
 
 
 def read_record(data: bytes) -> WindowRecord | SensorsRecord:

@@ -16,6 +16,7 @@ class Settings:
     window_rows_stream, sensor_rows_stream : Firehose's streams into the lake
     retention_days : how long an item of a window or of sensors lives
     segment_refresh_s : age at which an unchanged segment's state is written again
+    gathers_acks : leave it to the sweep to acknowledge live windows, many at once
     """
 
     windows_table: str
@@ -27,6 +28,7 @@ class Settings:
     parked_queue_url: str
     retention_days: int
     segment_refresh_s: int
+    gathers_acks: bool
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> "Settings":
@@ -42,6 +44,7 @@ class Settings:
             parked_queue_url=environment.text("PARKED_QUEUE_URL"),
             retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),
             segment_refresh_s=environment.whole_number("SEGMENT_REFRESH_S", 10, 86_400),
+            gathers_acks=environment.truth("GATHER_ACKS"),
         )
         environment.check()
         return settings

@@ -41,6 +41,13 @@ class Environment:
             return least
         return int(value)
 
+    def truth(self, name: str) -> bool:
+        """Whether the variable is `true` and not `false`."""
+        value = self.text(name)
+        if value and value not in {"true", "false"}:
+            self._faults.append(f"{name} = {value!r}: must be true or false")
+        return value == "true"
+
     def check(self) -> None:
         """Raises SettingsError if anything read so far was at fault; only then are the values good for use."""
         if self._faults:

@@ -300,7 +300,7 @@ def _decode_varints(encoded: bytes, field: str) -> Iterator[int]:
 
 def encode_ack(ack: Ack) -> bytes:
     """The acknowledgement as an `Ack` message; neighbouring sequences travel as one run."""
-    message = pb.Ack(schema=SCHEMA, epoch_ms=ack.epoch_ms)
+    message = pb.Ack(schema=SCHEMA, epoch_ms=ack.epoch_ms, gathered=ack.gathered)
     for sequence in sorted(set(ack.stored)):
         if message.run_first and message.run_first[-1] + message.run_length[-1] == sequence:
             message.run_length[-1] += 1
@@ -329,6 +329,7 @@ def decode_ack(payload: bytes) -> Ack:
         epoch_ms=message.epoch_ms,
         stored=tuple(first + i for first, length in runs for i in range(length)),
         refused=tuple(zip(message.refused_sequence, message.refused_reason, strict=True)),
+        gathered=message.gathered,
     )
 
 

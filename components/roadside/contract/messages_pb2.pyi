@@ -139,20 +139,22 @@ class SensorColumns(_message.Message):
     def __init__(self, sensor_count: _Optional[int] = ..., first_sensor_number: _Optional[int] = ..., sensor_number_gap: _Optional[_Iterable[int]] = ..., reading_interval_ms: _Optional[int] = ..., readings_accepted_residual: _Optional[_Iterable[int]] = ..., observed_residual_ms: _Optional[_Iterable[int]] = ..., vehicle_count: _Optional[_Iterable[int]] = ..., vehicles_without_speed: _Optional[_Iterable[int]] = ..., pace_sum: _Optional[_Iterable[int]] = ..., occupied_ms: _Optional[_Iterable[int]] = ..., fault: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Ack(_message.Message):
-    __slots__ = ("schema", "epoch_ms", "run_first", "run_length", "refused_sequence", "refused_reason")
+    __slots__ = ("schema", "epoch_ms", "run_first", "run_length", "refused_sequence", "refused_reason", "gathered")
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     EPOCH_MS_FIELD_NUMBER: _ClassVar[int]
     RUN_FIRST_FIELD_NUMBER: _ClassVar[int]
     RUN_LENGTH_FIELD_NUMBER: _ClassVar[int]
     REFUSED_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REFUSED_REASON_FIELD_NUMBER: _ClassVar[int]
+    GATHERED_FIELD_NUMBER: _ClassVar[int]
     schema: int
     epoch_ms: int
     run_first: _containers.RepeatedScalarFieldContainer[int]
     run_length: _containers.RepeatedScalarFieldContainer[int]
     refused_sequence: _containers.RepeatedScalarFieldContainer[int]
     refused_reason: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, schema: _Optional[int] = ..., epoch_ms: _Optional[int] = ..., run_first: _Optional[_Iterable[int]] = ..., run_length: _Optional[_Iterable[int]] = ..., refused_sequence: _Optional[_Iterable[int]] = ..., refused_reason: _Optional[_Iterable[str]] = ...) -> None: ...
+    gathered: bool
+    def __init__(self, schema: _Optional[int] = ..., epoch_ms: _Optional[int] = ..., run_first: _Optional[_Iterable[int]] = ..., run_length: _Optional[_Iterable[int]] = ..., refused_sequence: _Optional[_Iterable[int]] = ..., refused_reason: _Optional[_Iterable[str]] = ..., gathered: bool = ...) -> None: ...
 
 class ReadingFrame(_message.Message):
     __slots__ = ("schema", "source", "base_ms", "sensor_number", "offset_ms", "vehicle_count", "speed_dkmh", "occupancy_permille")

@@ -19,6 +19,7 @@ MAX_UINT32: Final = (1 << 32) - 1
 # A reading is 14 bytes in five columns; with the longest source's name a full frame has 6,876 bytes. Nucleus lite
 # closes the connection for good over a message of more than about 7,000.
 MAX_FRAME_READINGS: Final = 480
+MAX_ACK_DELAY_MS: Final = 150_000  # after a live window was stored, where the cloud gathers acks
 
 
 class CongestionState(IntEnum):
@@ -151,11 +152,17 @@ _WINDOW_RANGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The cloud's word on a gateway's messages of one epoch: stored for good, or parked for good with a reason."""
+    """The cloud's word on a gateway's messages of one epoch: stored for good, or parked for good with a reason.
+
+    Parameters
+    ----------
+    gathered : it names all live windows that were stored in the last minutes, at most MAX_ACK_DELAY_MS after each
+    """
 
     epoch_ms: int
     stored: tuple[int, ...] = ()
     refused: tuple[tuple[int, str], ...] = ()
+    gathered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

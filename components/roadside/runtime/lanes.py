@@ -32,6 +32,7 @@ class Delivery:
     header: MessageHeader
     offered: bool
     attempts: int = 0
+    sent_ms: int = 0  # steady, of the last attempt
     waiting: bool = False  # in a lane
 
 

@@ -6,6 +6,9 @@ backlog; and after so many others the backlog has a turn before them, so that it
 windows take every place. A message that stays unacknowledged is sent again, at ever longer intervals; the cloud tells
 repetitions by (gateway, epoch, sequence).
 
+A cloud that gathers acks names many live windows in one of them, minutes later, and tells so. From the first such ack
+on live windows are given so much longer, and those that such an ack leaves out are sent again at once.
+
 While the way is closed - the bus is unavailable, or takes messages and nothing is acknowledged for `silence_ms` - no
 fresh window is touched: only events and what may have been sent already are tried. So an outage of days leaves windows
 that were never sent, which may merge.
@@ -14,20 +17,20 @@ that were never sent, which may merge.
 import heapq
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Protocol
 
 from roadside.contract.codec import decode_ack, decode_window, encode_window
 from roadside.contract.errors import ContractError, DecodeError
+from roadside.contract.summary import MAX_ACK_DELAY_MS
 from roadside.runtime.budget import DailyBudget
 from roadside.runtime.database import ChecksumError, StoreError
 from roadside.runtime.lanes import Delivery, Lane, Lanes
 from roadside.runtime.outbox import Outbox
 from roadside.runtime.ports import BusRefusedError, BusUnavailableError
+from roadside.runtime.uplink_settings import UplinkSettings, UplinkStatistics
 from roadside.runtime.way import Way
 
-MAX_PUBLISHES_PER_SECOND: Final = 90  # IoT Core discards beyond 100/s of one gateway, all components together
-_OF_THE_WAY: Final = ("publishes_per_second", "min_retry_ms", "max_retry_ms", "silence_ms")
 DISK_RETRY_MS: Final = 1000
 OFFERED_AT_ONCE: Final = 32  # one write to the disk for so many windows of a backlog
 BACKLOG_WAITS_FOR: Final = 7  # messages of the lanes before it; then it is its turn
@@ -40,74 +43,6 @@ class Publisher(Protocol):
     """The part of a Bus that the uplink needs."""
 
     def publish_cloud(self, topic: str, payload: bytes) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class UplinkSettings:
-    """How eagerly to send.
-
-    Parameters
-    ----------
-    publishes_per_second : held in every second, resends included; at most 90
-    window : messages sent and not yet acknowledged or timed out; nucleus lite refuses the eleventh
-    ack_timeout_ms : wait before the first resend; doubles with every further one up to `max_resend_ms`
-    min_retry_ms, max_retry_ms : pause after the bus was unavailable; doubles likewise
-    live_ms : age from which a window is backlog
-    idle_ms : longest time between two calls of `pump`
-    silence_ms : without any acknowledgement of what was sent, after which the way counts as closed
-    daily_budget_bytes : what may go on one UTC day (`budget.py`); 0 sets no limit
-    """
-
-    publishes_per_second: int = 20
-    window: int = 8
-    ack_timeout_ms: int = 30_000
-    max_resend_ms: int = 300_000
-    min_retry_ms: int = 1000
-    max_retry_ms: int = 30_000
-    live_ms: int = 60_000
-    idle_ms: int = 60_000
-    silence_ms: int = 90_000
-    daily_budget_bytes: int = 0
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.publishes_per_second <= MAX_PUBLISHES_PER_SECOND:
-            raise ValueError(
-                f"publishes_per_second = {self.publishes_per_second}: must be 1 to {MAX_PUBLISHES_PER_SECOND}"
-            )
-        for field in ("window", "ack_timeout_ms", "min_retry_ms", "idle_ms", "silence_ms"):
-            if getattr(self, field) < 1:
-                raise ValueError(f"{field} = {getattr(self, field)}: must be positive")
-        if self.daily_budget_bytes < 0:
-            raise ValueError(f"daily_budget_bytes = {self.daily_budget_bytes}: must not be negative; 0 sets no limit")
-
-    def way(self) -> dict[str, int]:
-        """What concerns the way to the cloud alone."""
-        return {name: getattr(self, name) for name in _OF_THE_WAY}
-
-
-@dataclass(frozen=True, slots=True)
-class UplinkStatistics:
-    """What became of messages. `acknowledged`, `refused`, `given_up` and `merged` count since the database began.
-
-    `spent_bytes` is the present UTC day's, `held_by_budget` tells that something waits for a later hour or day.
-    """
-
-    sent: int
-    resent: int
-    unavailable: int
-    acks_of_other_epochs: int
-    acks_unreadable: int
-    acknowledged: int
-    refused: int
-    given_up: int
-    merged: int
-    dead_letters: int
-    backlog_messages: int
-    backlog_bytes: int
-    backlog_age_ms: int
-    spent_bytes: int
-    budget_bytes: int
-    held_by_budget: bool
 
 
 class Uplink:
@@ -218,6 +153,9 @@ class Uplink:
             return
         self._way.answered()
         self._learn(wall_ms)
+        if ack.gathered:
+            self._way.answer_delay_ms = MAX_ACK_DELAY_MS
+            self._send_again_what_is_missing(ack.stored, wall_ms)
         self._stored.update(sequence for sequence in ack.stored if sequence in self._lanes)
         for sequence, reason in ack.refused:
             if sequence in self._lanes and sequence not in self._stored:
@@ -371,9 +309,23 @@ class Uplink:
         self._resent += delivery.attempts > 0
         timeout_ms = self._settings.ack_timeout_ms
         wait_ms = max(timeout_ms, min(timeout_ms << min(delivery.attempts, 20), self._settings.max_resend_ms))
+        if lane is Lane.LIVE and not delivery.attempts:
+            wait_ms += self._way.answer_delay_ms  # a repetition is acknowledged at once
         delivery.attempts += 1
+        delivery.sent_ms = steady_ms
         heapq.heappush(self._resends, (steady_ms + wait_ms, sequence))
         self._in_flight[sequence] = steady_ms + timeout_ms
+
+    def _send_again_what_is_missing(self, stored: Iterable[int], wall_ms: int) -> None:
+        """Those windows that a gathered ack should name, for they were sent well before some that it does name."""
+        named = set(stored)
+        named_ms = [self._lanes[sequence].sent_ms for sequence in named if sequence in self._lanes]
+        before_ms = max(named_ms, default=0) - self._settings.ack_timeout_ms
+        for sequence in [sequence for _, sequence in self._resends if sequence in self._lanes]:
+            delivery = self._lanes[sequence]
+            if sequence not in named and delivery.header.kind == "windows" and delivery.sent_ms < before_ms:
+                self._in_flight.pop(sequence, None)
+                self._lanes.again(sequence, wall_ms)
 
     def _refuse(self, sequence: int, reason: str, wall_ms: int, steady_ms: int) -> None:
         self._refused[sequence] = reason

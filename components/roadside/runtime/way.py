@@ -23,6 +23,7 @@ class Way:
         self._quiet_until_ms = 0
         self._available = True
         self._unanswered_since_ms: int | None = None  # first message that was taken since the last answer
+        self.answer_delay_ms = 0  # for which an answer may be awaited before it is missed
 
     def configure(self, publishes_per_second: int, min_retry_ms: int, max_retry_ms: int, silence_ms: int) -> None:
         """Adopt other limits."""
@@ -41,8 +42,10 @@ class Way:
         return self._available and self.silent_ms(steady_ms) < self._silence_ms
 
     def silent_ms(self, steady_ms: int) -> int:
-        """For how long messages have been taken without an answer to any; 0 when none is expected."""
-        return 0 if self._unanswered_since_ms is None else steady_ms - self._unanswered_since_ms
+        """For how long an answer has been missed, messages having been taken; 0 when none is due."""
+        if self._unanswered_since_ms is None:
+            return 0
+        return max(0, steady_ms - self._unanswered_since_ms - self.answer_delay_ms)
 
     def trying(self, steady_ms: int) -> None:
         """A message is handed to the bus now."""

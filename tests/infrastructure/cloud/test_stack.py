@@ -323,6 +323,7 @@ def test_mapping_isolates_what_fails_and_gives_up_visibly(stack: Synthesised) ->
                 "WINDOW_ROWS_STREAM": "<LakeDeliverysegmentwindows>",
                 "SENSOR_ROWS_STREAM": "<LakeDeliverysensorintervals>",
                 "SEGMENT_REFRESH_S": "900",
+                "GATHER_ACKS": "false",
             },
         ),
         ("alerts", {"ALERTS_TABLE": "<TablesAlerts>", "EVENT_BUS": "<AlertingBus>"}),

@@ -116,6 +116,7 @@ class Weather:
     repetition: float = 0.0
     unavailable: float = 0.0
     max_delay_ms: int = 0
+    gathers: bool = False
 
 
 @dataclass
@@ -130,6 +131,8 @@ class FakeCloud:
     published: int = 0
     _arriving: list[tuple[int, str, bytes]] = field(default_factory=list)
     _acks: list[tuple[int, bytes]] = field(default_factory=list)
+    _to_name: list[tuple[int, Ack]] = field(default_factory=list)  # live windows, and when they were stored
+    _next_gathered_ms: int = 0
 
     def publish_cloud(self, topic: str, payload: bytes) -> None:
         if not self.reachable or self.random.random() < self.weather.unavailable:
@@ -142,8 +145,13 @@ class FakeCloud:
         self.now_ms = now_ms
         for item in [item for item in self._arriving if item[0] <= now_ms]:
             self._arriving.remove(item)
-            ack = self._store(*item[1:])
-            self._acks += [(at_ms, encode_ack(ack)) for at_ms in self._travel()]
+            ack, waits = self._store(*item[1:])
+            if waits:
+                self._to_name.append((now_ms, ack))
+            else:
+                self._acks += [(at_ms, encode_ack(ack)) for at_ms in self._travel()]
+        if self.weather.gathers and now_ms >= self._next_gathered_ms:
+            self._gather(now_ms)
         back = [item for item in self._acks if item[0] <= now_ms]
         for pair in back:
             self._acks.remove(pair)
@@ -151,7 +159,8 @@ class FakeCloud:
         return [payload for _, payload in back]
 
     def next_ms(self) -> int | None:
-        return min([item[0] for item in self._arriving] + [item[0] for item in self._acks], default=None)
+        due = [item[0] for item in self._arriving] + [item[0] for item in self._acks]
+        return min([*due, self._next_gathered_ms] if self._to_name else due, default=None)
 
     def windows(self, last: int | None = None) -> list[WindowSummary]:
         """What was stored of windows, in the order of sequences, up to the sequence `last`."""
@@ -161,10 +170,25 @@ class FakeCloud:
     def events(self) -> list[CongestionEvent]:
         return [message for _, message in sorted(self.messages.items()) if isinstance(message, CongestionEvent)]
 
-    def _store(self, topic: str, payload: bytes) -> Ack:
+    def _gather(self, now_ms: int) -> None:
+        """One ack for what was stored of an epoch in the last two and a half minutes, every other minute."""
+        self._next_gathered_ms = now_ms + 120_000
+        self._to_name = [(at_ms, ack) for at_ms, ack in self._to_name if at_ms > now_ms - 150_000]
+        for epoch_ms in {ack.epoch_ms for _, ack in self._to_name}:
+            stored = tuple(ack.stored[0] for _, ack in self._to_name if ack.epoch_ms == epoch_ms)
+            gathered = encode_ack(Ack(epoch_ms, stored, gathered=True))
+            self._acks += [(at_ms, gathered) for at_ms in self._travel()]
+        self._to_name = [(at_ms, ack) for at_ms, ack in self._to_name if at_ms > now_ms - 30_000]
+
+    def _store(self, topic: str, payload: bytes) -> tuple[Ack, bool]:
+        """The ack of a message, and whether it waits to be gathered: live windows do that are news."""
         message: WindowSummary | SensorSummary | Event
+        waits = False
         if topic == topics.uplink("windows", GATEWAY):
-            message = replace(decode_window(payload), backfill=False)
+            window = decode_window(payload)
+            message = replace(window, backfill=False)
+            is_news = (window.epoch_ms, window.sequence) not in self.messages
+            waits = self.weather.gathers and is_news and not window.backfill and not window.revision
         elif topic == topics.uplink("sensors", GATEWAY):
             message = decode_sensors(payload)
         else:
@@ -172,7 +196,7 @@ class FakeCloud:
             message = decode_event(payload)
         known = self.messages.setdefault((message.epoch_ms, message.sequence), message)
         assert known == message, "one sequence, two contents"
-        return Ack(message.epoch_ms, stored=(message.sequence,))
+        return Ack(message.epoch_ms, stored=(message.sequence,)), waits
 
     def _travel(self) -> list[int]:
         copies = 0 if self.random.random() < self.weather.loss else 1

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from roadside.runtime.outbox import OutboxLimits
-from roadside.runtime.uplink import UplinkSettings
+from roadside.runtime.uplink_settings import UplinkSettings
 from tests.unit.aggregator.rig import READINGS, FakeCloud, Gateway, Reading, check_windows, last_editions, settings
 
 HOUR_MS = 3_600_000

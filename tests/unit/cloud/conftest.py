@@ -40,6 +40,7 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "EVENT_BUS": "bus",
         "RETENTION_DAYS": "90",
         "SEGMENT_REFRESH_S": "300",
+        "GATHER_ACKS": "false",
     }.items():
         monkeypatch.setenv(name, value)
     dynamodb, sqs, events = boto3.client("dynamodb"), boto3.client("sqs"), boto3.client("events")

@@ -68,6 +68,29 @@ def test_window_is_stored_as_received_and_acknowledged(world: World) -> None:
     assert {item["segment"]["N"] for item in world.items("segments")} == {"100", "101"}
 
 
+@pytest.mark.parametrize(
+    ("late_ms", "changes", "acknowledged"),
+    [
+        (3_000, {}, False),
+        (3_000, {"revision": 1}, True),
+        (3_000, {"backfill": True}, True),
+        (46_000, {}, True),
+        (-60_000, {}, True),
+    ],
+    ids=["live", "correction", "backfill", "late on its way", "clock ahead"],
+)
+def test_where_acks_are_gathered_only_live_windows_wait_for_theirs(
+    late_ms: int, changes: dict[str, Any], acknowledged: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATHER_ACKS", "true")
+    window = dataclasses.replace(make_window(7), **changes)
+    record = kinesis_record(wrap(encode_window(window), received_ms=window.window_end_ms + late_ms))
+    process(record)
+    assert world.acks() == ([(ACKS, Ack(EPOCH_MS, stored=(7,)))] if acknowledged else [])
+    process(record)
+    assert world.acks() == [(ACKS, Ack(EPOCH_MS, stored=(7,)))], "a repetition asks for it"
+
+
 def test_replay_changes_nothing_and_is_acknowledged_again(world: World) -> None:
     records = [record_of(make_window(sequence), sequence) for sequence in (1, 2, 3)]
     process(*records)
@@ -339,7 +362,7 @@ def test_missing_settings_are_named_all_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environment({"WINDOWS_TABLE": "w", "RETENTION_DAYS": "soon", "SEGMENT_REFRESH_S": "1"})
 
-    assert len(caught.value.faults) == 8
+    assert len(caught.value.faults) == 9
     assert "RETENTION_DAYS = 'soon'" in str(caught.value)
 
 
@@ -354,4 +377,5 @@ def _environment(world: World) -> dict[str, str]:
         "PARKED_QUEUE_URL": world.parked_url,
         "RETENTION_DAYS": "90",
         "SEGMENT_REFRESH_S": "300",
+        "GATHER_ACKS": "false",
     }

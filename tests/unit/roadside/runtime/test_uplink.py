@@ -4,13 +4,14 @@ from dataclasses import replace
 import pytest
 
 from roadside.contract.codec import decode_window, encode_ack, encode_window
-from roadside.contract.summary import Ack, SegmentSummary, WindowSummary
+from roadside.contract.summary import MAX_ACK_DELAY_MS, Ack, SegmentSummary, WindowSummary
 from roadside.contract.topics import CloudKind
 from roadside.runtime.database import StoreError
 from roadside.runtime.outbox import OutgoingMessage
 from roadside.runtime.ports import BusClosedError, BusRefusedError, BusUnavailableError
 from roadside.runtime.store import GatewayStore
-from roadside.runtime.uplink import DISK_RETRY_MS, OFFERED_AT_ONCE, Uplink, UplinkSettings, mark_backfill
+from roadside.runtime.uplink import DISK_RETRY_MS, OFFERED_AT_ONCE, Uplink, mark_backfill
+from roadside.runtime.uplink_settings import UplinkSettings
 
 WALL_MS = 1_800_000_000_000
 WINDOW = WindowSummary("g", 1, 1, 0, 10_000, (SegmentSummary(7),))
@@ -67,8 +68,14 @@ class Bench:
     def pump(self, at_ms: int = 0) -> int:
         return self.uplink.pump(WALL_MS + at_ms, at_ms)
 
-    def acknowledge(self, *stored: int, refused: tuple[tuple[int, str], ...] = (), epoch_ms: int = WALL_MS) -> None:
-        self.uplink.on_ack(encode_ack(Ack(epoch_ms, stored, refused)), WALL_MS)
+    def acknowledge(
+        self,
+        *stored: int,
+        refused: tuple[tuple[int, str], ...] = (),
+        epoch_ms: int = WALL_MS,
+        gathered: bool = False,
+    ) -> None:
+        self.uplink.on_ack(encode_ack(Ack(epoch_ms, stored, refused, gathered)), WALL_MS)
 
     def take(self) -> list[bytes]:
         taken, self.bus.published = self.bus.published, []
@@ -157,6 +164,46 @@ def test_resends_come_at_doubling_intervals_up_to_the_cap() -> None:
     statistics = bench.uplink.statistics(WALL_MS + 390_000)
     assert (statistics.sent, statistics.resent, statistics.acknowledged) == (6, 5, 0)
     assert (statistics.backlog_messages, statistics.backlog_age_ms) == (1, 390_000)
+
+
+def test_a_cloud_that_gathers_acks_is_given_time_for_live_windows_and_for_nothing_else() -> None:
+    bench = Bench(UplinkSettings(ack_timeout_ms=30_000, silence_ms=90_000, idle_ms=10**9))
+    bench.queue(b"first")
+    bench.pump()
+    bench.acknowledge(1, gathered=True)
+    bench.take()
+    for payload, kind in ((b"live", "windows"), (b"event", "events"), (b"summary", "sensors")):
+        bench.queue(payload, kind)
+    bench.pump(1000)
+    bench.take()
+    bench.pump(31_000)
+    assert sorted(bench.take()) == [b"event", b"summary"]
+    bench.acknowledge(3, 4)
+    bench.pump(1000 + MAX_ACK_DELAY_MS)
+    assert bench.take() == []
+    assert bench.uplink.silent_ms(1000 + MAX_ACK_DELAY_MS) == 0
+    bench.pump(31_000 + MAX_ACK_DELAY_MS)
+    assert bench.take() == [b"live"]
+
+
+def test_a_window_that_a_gathered_ack_leaves_out_is_sent_again_at_once() -> None:
+    bench = Bench(UplinkSettings(ack_timeout_ms=30_000))
+    bench.queue(b"before")
+    bench.pump()
+    bench.acknowledge(1, gathered=True)
+    for payload, at_ms in ((b"lost", 0), (b"stored", 31_000), (b"on its way", 32_000)):
+        bench.queue(payload, at_ms=at_ms)
+        bench.pump(at_ms)
+    bench.take()
+    bench.acknowledge(3)
+    bench.pump(33_000)
+    assert bench.take() == [], "an ack of a single message tells nothing of others"
+    bench.queue(b"stored too")
+    bench.pump(34_000)
+    bench.take()
+    bench.acknowledge(5, gathered=True)
+    bench.pump(35_000)
+    assert bench.take() == [b"lost"]
 
 
 def test_nothing_is_sent_twice_before_its_time() -> None:
