@@ -74,6 +74,7 @@ class TrafficAnalyticsPlatformStack(Stack):
             processing=processing,
             announcing=announcing,
             alerting=alerting,
+            delivery=delivery,
         )
 
         if config.ingest == "raw":

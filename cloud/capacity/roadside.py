@@ -51,8 +51,8 @@ _LOG_BYTES_PER_INVOCATION: Final = 600
 
 # What stands in the templates whatever the size of the city; a test compares it with them.
 METRICS: Final = 25
-ALARMS: Final = 25
-COMPOSITE_ALARMS: Final = 2
+ALARMS: Final = 35
+COMPOSITE_ALARMS: Final = 1
 DASHBOARDS: Final = 1
 KMS_KEYS: Final = 2
 PITR: Final = True

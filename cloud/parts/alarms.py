@@ -15,6 +15,7 @@ from constructs import Construct
 from cloud.capacity.sizing import Thresholds
 
 NAMESPACE: Final = "Roadside"  # of the metrics that the functions write themselves
+LATE_ROWS_S: Final = 900  # Firehose gathers for five minutes, and tells the age once in five
 RUNBOOK: Final = "docs/operations/runbook.md"
 
 _MINUTE: Final = Duration.minutes(1)
@@ -165,6 +166,25 @@ class Alarms(Construct):
             "Look at the subscription, and at the account's spending limit for SMS.",
         )
 
+    def watch_delivery(self, table: str, stream: str) -> None:
+        """Whether rows reach a table of the lake: in time, and all of them."""
+        name = table.replace("_", "-")
+        self._add(
+            f"{name}-rows-late",
+            delivery_metric(stream, "DeliveryToS3.DataFreshness", "Maximum"),
+            at_least=LATE_ROWS_S,
+            of=3,
+            says=f"Rows of {table} wait for more than {LATE_ROWS_S // 60} minutes before they are in the lake. "
+            "Firehose keeps them for a day. Look at its log for what S3 and Glue answer.",
+        )
+        self._add(
+            f"{name}-rows-refused",
+            delivery_metric(stream, "FailedConversion.Records", "Sum"),
+            at_least=1,
+            says=f"Rows of {table} do not fit the table's columns and lie under errors/ in the lake's bucket. "
+            "Look whether function and table are of one version.",
+        )
+
     def _watch_queue(self, name: str, queue: sqs.IQueue, *, says: str, urgent: bool = False) -> None:
         depth = queue.metric_approximate_number_of_messages_visible(statistic="Maximum", period=_MINUTE)
         self._add(name, depth, at_least=1, says=says, urgent=urgent)
@@ -203,6 +223,17 @@ class Alarms(Construct):
         self.all.append(alarm)
         if urgent:
             self.urgent.append(full_name)
+
+
+def delivery_metric(stream: str, name: str, statistic: str) -> cloudwatch.Metric:
+    """A metric of the Firehose stream."""
+    return cloudwatch.Metric(
+        namespace="AWS/Firehose",
+        metric_name=name,
+        dimensions_map={"DeliveryStreamName": stream},
+        statistic=statistic,
+        period=_FIVE_MINUTES,
+    )
 
 
 def own_metric(service: str, name: str, *, statistic: str = "Sum", period: Duration = _MINUTE) -> cloudwatch.Metric:

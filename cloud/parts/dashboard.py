@@ -12,7 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cloud.parts.alarms import own_metric
+from cloud.parts.alarms import delivery_metric, own_metric
 from cloud.parts.alerting import Alerting
 from roadside.contract import topics
 
@@ -101,6 +101,22 @@ class Dashboard(Construct):
                     _counted("processor", "AcksFailed", "acks not published"),
                     _counted("processor", "WindowsFromFuture", "from the future"),
                 ],
+            ),
+        )
+
+    def show_lake(self, deliveries: Mapping[str, str]) -> None:
+        """Rows on their way into the lake, by table and its Firehose stream."""
+        self._row(
+            "Rows → Firehose → lake",
+            "Rows are in the lake within five to ten minutes. What was refused lies under errors/ in the bucket.",
+            _Graph("Rows", [_rows(stream, "IncomingRecords", "Sum", table) for table, stream in deliveries.items()]),
+            _Graph(
+                "Age of the oldest row, s",
+                [_rows(stream, "DeliveryToS3.DataFreshness", "Maximum", table) for table, stream in deliveries.items()],
+            ),
+            _Graph(
+                "Refused",
+                [_rows(stream, "FailedConversion.Records", "Sum", table) for table, stream in deliveries.items()],
             ),
         )
 
@@ -208,6 +224,10 @@ def _of(function: lambda_.Function, metric: str, label: str, statistic: str = "S
 
 def _of_table(table: dynamodb.TableV2, metric: str, label: str) -> cloudwatch.Metric:
     return table.metric(metric, statistic="Sum", period=_MINUTE, label=label)
+
+
+def _rows(stream: str, metric: str, statistic: str, table: str) -> cloudwatch.Metric:
+    return delivery_metric(stream, metric, statistic).with_(label=table)
 
 
 def _rule(kind: topics.CloudKind) -> cloudwatch.Metric:

@@ -13,6 +13,7 @@ from cloud.parts.alerting import Alerting
 from cloud.parts.announcing import Announcing
 from cloud.parts.dashboard import Dashboard
 from cloud.parts.ingest import Ingest
+from cloud.parts.lake_delivery import LakeDelivery
 from cloud.parts.processing import Processing
 from cloud.parts.tables import Tables
 
@@ -38,6 +39,7 @@ class Observability(Construct):
         processing: Processing,
         announcing: Announcing,
         alerting: Alerting,
+        delivery: LakeDelivery,
     ) -> None:
         super().__init__(scope, construct_id)
         stack_name = Stack.of(self).stack_name
@@ -53,6 +55,7 @@ class Observability(Construct):
             "alerts": tables.alerts,
             "gateways": tables.gateways,
         }
+        deliveries = {table: stream.ref for table, stream in delivery.streams.items()}
         self.operators = self._topic(alerting.key, config)
 
         self.alarms = alarms = Alarms(self, "Alarms", prefix=stack_name, topic=self.operators)
@@ -65,6 +68,8 @@ class Observability(Construct):
             alarms.watch_table(name, table)
         alarms.watch_queues(parked=processing.parked, undelivered=ingest.undelivered, untold=alerting.dead_letters)
         alarms.watch_alerts(announcing.events)
+        for rows, stream in deliveries.items():
+            alarms.watch_delivery(rows, stream)
         alarms.watch_people("people", alerting.people)
         alarms.watch_people("phones", alerting.phones)
 
@@ -73,6 +78,7 @@ class Observability(Construct):
         dashboard.show_ingest(ingest.stream)
         dashboard.show_processor(processing.processor)
         dashboard.show_alerts(announcing.events, alerting)
+        dashboard.show_lake(deliveries)
         dashboard.show_tables(written)
         dashboard.show_functions(functions)
         dashboard.show_queues(

@@ -82,6 +82,7 @@ def test_dashboard_reads_like_the_path(stack: Synthesised) -> None:
         "Gateways → IoT rules → stream",
         "Stream → processor → tables",
         "Events → alerts → bus → people and systems",
+        "Rows → Firehose → lake",
         "Tables",
         "Functions",
         "What waits for a person",
