@@ -60,6 +60,7 @@ class _Cloud:
         if topic.endswith("/events"):
             event = decode_event(payload)
             self._collected.events[event.event_id] = event
+            self._collected.sweep.take_event(event)
             self.acks.append(encode_ack(Ack(event.epoch_ms, (event.sequence,))))
             return
         if topic.endswith("/sensors"):
@@ -67,7 +68,7 @@ class _Cloud:
             self.acks.append(encode_ack(Ack(summary.epoch_ms, (summary.sequence,))))
             return
         window = decode_window(payload)
-        self._collected.sweep.take(window)
+        self._collected.sweep.take_window(window)
         key = window.segments[0].number, window.window_start_ms
         stored = self._collected.windows.get(key)
         if stored is None or stored.revision < window.revision:
@@ -203,6 +204,8 @@ def replay(
     with _table(out / "events.csv") as events:
         events.writerows(_event_rows(collected.events.values()))
         events.writerows(collected.sweep.event_rows())
+    with _table(out / "confirmations.csv") as confirmations:
+        confirmations.writerows(collected.sweep.confirmation_rows())
     with _table(out / "sensor_faults.csv") as faults:
         faults.writerows(_fault_rows(collected.events.values()))
     return collected, statistics
@@ -282,6 +285,7 @@ _HEADERS: Final = {
     ),
     "states.csv": "segment_id,interval_start,congested,average_speed_kmh,state",
     "events.csv": "event_id,type,segment_id,start,end,detected_at",
+    "confirmations.csv": "event_id,segment_id,start,confirmed_at",
     "sensor_faults.csv": "event_id,sensor_id,segment_id,fault,left_out_from,left_out_until",
 }
 

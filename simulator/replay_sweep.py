@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aggregator.profile_file import LearnedProfile, SegmentProfile
+from cloud.functions.sweep.incidents import Road, notices, passages
 from cloud.functions.sweep.pairs import PairJudge, RoadSegment
 from cloud.functions.sweep.pairs_profile import BINS, UNKNOWN
-from cloud.functions.sweep.pairs_stretch import PairChange
 from cloud.functions.sweep.pairs_timeline import PATIENCE_MS
+from roadside.contract.bus import IncidentNotice, from_gateway
+from roadside.contract.events import Event
 from roadside.contract.summary import WindowSummary
 from simulator.recording import RecordedGateway, iso
 
@@ -16,10 +18,15 @@ PASS_MS: Final = 60_000
 
 
 class ReplaySweep:
-    """Takes every edition of every window when the cloud has it, and judges once a minute of data time."""
+    """Takes windows and events when the cloud has them, and makes a pass once a minute of data time.
+
+    Attributes
+    ----------
+    told : by event_id, what the passes had to tell, with the instant of the pass
+    """
 
     def __init__(self, gateways: Sequence[RecordedGateway], profile: LearnedProfile | None) -> None:
-        self.judge = PairJudge(
+        segments = [
             RoadSegment(
                 segment=segment.number,
                 segment_id=segment.id,
@@ -30,14 +37,25 @@ class ReplaySweep:
             )
             for gateway in gateways
             for segment in gateway.segments
-        )
+        ]
+        self.told: dict[str, tuple[int, IncidentNotice]] = {}
+        self._judge = PairJudge(segments)
         for segment_id, learned in (profile.segments if profile is not None else {}).items():
-            self.judge.teach(segment_id, _dense(learned))
-        self.changes: list[tuple[int, PairChange]] = []  # with the instant of the pass that told it
+            self._judge.teach(segment_id, _dense(learned))
+        self._road = Road(segments)
+        self._open: dict[tuple[int, int], IncidentNotice] = {}  # by segment and start
+        self._lately: list[WindowSummary] = []
         self._next_pass_ms: int | None = None
 
-    def take(self, window: WindowSummary) -> None:
-        self.judge.take([window])
+    def take_window(self, window: WindowSummary) -> None:
+        self._judge.take([window])
+        if not window.revision:
+            self._lately.append(window)
+
+    def take_event(self, event: Event) -> None:
+        notice = from_gateway(event)
+        if isinstance(notice, IncidentNotice):
+            self._follow(notice)
 
     def pass_if_due(self, now_ms: int) -> None:
         """Make the passes that are due by now."""
@@ -52,18 +70,37 @@ class ReplaySweep:
         self.pass_if_due(now_ms + PATIENCE_MS + 2 * PASS_MS)
 
     def event_rows(self) -> Iterator[tuple[str, ...]]:
-        """Each alert with its end, as in events.csv."""
-        ends = {(c.here.number, c.started_ms): told_ms for told_ms, c in self.changes if not c.detected}
-        for told_ms, change in self.changes:
-            if change.detected:
-                end_ms = ends.get((change.here.number, change.started_ms))
-                yield (
-                    f"sweep:{change.here.number}:{change.started_ms}", "incident", change.here.segment_id,
-                    iso(change.started_ms), "" if end_ms is None else iso(end_ms), iso(told_ms),
-                )  # fmt: skip
+        """Each suspicion of the cloud's own with its end, as in events.csv."""
+        ends = {
+            (notice.segment_number, notice.started_ms): iso(told_ms)
+            for told_ms, notice in self.told.values()
+            if notice.kind == "IncidentCleared"
+        }
+        for told_ms, notice in self.told.values():
+            if notice.kind == "IncidentSuspected":
+                end = ends.get((notice.segment_number, notice.started_ms), "")
+                yield notice.event_id, "incident", notice.segment_id, iso(notice.started_ms), end, iso(told_ms)
+
+    def confirmation_rows(self) -> Iterator[tuple[str, ...]]:
+        """Which suspicions were confirmed, and when."""
+        for told_ms, notice in self.told.values():
+            if notice.kind == "IncidentConfirmed":
+                yield notice.event_id, notice.segment_id, iso(notice.started_ms), iso(told_ms)
 
     def _pass(self, now_ms: int) -> None:
-        self.changes += [(now_ms, change) for change in self.judge.changes(now_ms)]
+        self._judge.judge(now_ms)
+        for notice in notices(self._road, self._judge, [*self._open.values()], passages(self._lately), now_ms):
+            if notice.event_id not in self.told:
+                self.told[notice.event_id] = now_ms, notice
+                self._follow(notice)
+        self._lately.clear()
+
+    def _follow(self, notice: IncidentNotice) -> None:
+        key = notice.segment_number, notice.started_ms
+        if notice.kind == "IncidentSuspected":
+            self._open[key] = notice
+        elif notice.kind == "IncidentCleared":
+            self._open.pop(key, None)
 
 
 def _dense(learned: SegmentProfile) -> "list[array[int]]":

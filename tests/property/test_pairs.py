@@ -89,7 +89,8 @@ class Story:
                 lanes[during, event.station, lane] = 0
         for event in [event for event in happenings if event.kind == "silent gateway"][:1]:
             mute = [gateway == GATEWAYS[event.station] for gateway in GATEWAYS]
-            told[event.begin : event.begin + event.steps, mute] = False
+            begin = event.begin - event.begin % 2  # of half a step the cloud takes nothing
+            told[begin : begin + event.steps // 2 * 2, mute] = False
         observed_ms = 1000 * window_s * LANES
         return cls(
             1000 * window_s,
@@ -161,6 +162,7 @@ def two_gateways(story: Story, seed: int) -> list[PairChange]:
     """What is judged minute by minute from windows that come late, twice and in disorder."""
     rng = np.random.default_rng(seed)
     judge = PairJudge(ROAD)
+    judge.take(story.windows(0))  # time begins with the first window that comes
     sent = [(story.end_ms(step), window) for step in range(STEPS) for window in story.windows(step) * 2]
     arrivals = sorted(
         ((end_ms + int(rng.integers(2_000, 60_000)), window) for end_ms, window in sent), key=lambda arrival: arrival[0]
@@ -169,7 +171,7 @@ def two_gateways(story: Story, seed: int) -> list[PairChange]:
     for now_ms in range(START_MS, story.end_ms(STEPS) + 240_000, 60_000):
         while arrivals and arrivals[0][0] <= now_ms:
             judge.take([arrivals.pop(0)[1]])
-        changes += judge.changes(now_ms)
+        changes += judge.judge(now_ms)
         judge = restarted(judge)
     return changes
 

@@ -29,7 +29,7 @@ class RoadSegment:
 
 
 class PairJudge:
-    """All stretches of a city. `take` windows in any order and any number of times; then `changes` once a pass."""
+    """All stretches of a city. `take` windows in any order and any number of times; then `judge` once a pass."""
 
     def __init__(self, segments: Iterable[RoadSegment], rules: PairRules | None = None) -> None:
         rules = rules or PairRules()
@@ -45,6 +45,15 @@ class PairJudge:
         """Those whose windows are wanted."""
         return frozenset(self._timelines_of)
 
+    @property
+    def pairs(self) -> frozenset[int]:
+        """Numbers of the segments at which a judged pair begins."""
+        return frozenset(station.number for stretch in self.stretches for station in stretch.stations[: stretch.pairs])
+
+    def standing(self) -> list[PairChange]:
+        """The alerts that are up, as they were raised, with the speeds of now."""
+        return [change for stretch in self.stretches for change in stretch.standing()]
+
     def take(self, windows: Iterable[WindowSummary]) -> None:
         """Let windows wait for the next pass; what is known of them already changes nothing."""
         for window in windows:
@@ -58,12 +67,14 @@ class PairJudge:
                 if station.segment_id == segment_id:
                     profile.teach(days)
 
-    def changes(self, now_ms: int) -> Iterator[PairChange]:
+    def judge(self, now_ms: int) -> list[PairChange]:
         """Judge what is due at the instant of a pass; the alerts raised and cleared by it."""
+        changes: list[PairChange] = []
         for stretch, timeline in zip(self.stretches, self.timelines, strict=True):
             for step in timeline.steps(now_ms):
                 stretch.skip(step.gap_ms)
-                yield from stretch.step(step.told, step.end_ms, step.step_ms)
+                changes += stretch.step(step.told, step.end_ms, step.step_ms)
+        return changes
 
 
 def stretches(segments: Iterable[RoadSegment]) -> Iterator[tuple[Sequence[Station], int]]:

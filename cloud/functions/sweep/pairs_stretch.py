@@ -7,7 +7,7 @@ to the core and wants the same alerts at the same instants.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -80,8 +80,8 @@ class Stretch:
         count = len(stations)
         self.stations = tuple(stations)
         self.rules = rules
-        self._pairs = range(judged_pairs)
-        self.profiles = [PairProfile() for _ in self._pairs]
+        self.pairs = judged_pairs
+        self.profiles = [PairProfile() for _ in range(judged_pairs)]
         self.memory: dict[str, list[float]] = {
             # stations
             "vehicles": [0.0] * count,
@@ -98,6 +98,7 @@ class Stretch:
             "contrast_evidence": [0.0] * judged_pairs,
             "alert_since_ms": [NO_ALERT] * judged_pairs,
             "quiet_ms": [0] * judged_pairs,
+            "score": [0.0] * judged_pairs,
         }
         # by station and lane; a station's lanes are known from the first window that tells them
         names = ("usual", "recent", "unseen", "unseen_elsewhere", "lane_evidence")
@@ -120,12 +121,18 @@ class Stretch:
         warm, flows = self._warm(), self._flows()
         next_told = [*told[1:], Told()]
         judged = [w and h.is_whole and p.is_whole for w, h, p in zip(warm, told, next_told, strict=True)]
-        excess = [self._judge_contrast(i, warm[i], judged[i], flows[i], end_ms, step_ms) for i in self._pairs]
+        excess = [self._judge_contrast(i, warm[i], judged[i], flows[i], end_ms, step_ms) for i in range(self.pairs)]
         lane_evidence = self._judge_lanes(told, warm, judged, flows, step_ms)
         changes = []
-        for i in self._pairs:
+        for i in range(self.pairs):
             changes += self._change(i, excess[i], lane_evidence[i + 1], warm[i], judged[i], end_ms, step_ms)
         return changes
+
+    def standing(self) -> Iterator[PairChange]:
+        """The alerts that are up."""
+        for i, since_ms in enumerate(self.memory["alert_since_ms"]):
+            if since_ms != NO_ALERT:
+                yield self._told(i, True, int(since_ms), int(since_ms), self.memory["score"][i])
 
     def occupancy(self, station: int) -> float | None:
         """Smoothed occupancy; None without evidence."""
@@ -294,6 +301,7 @@ class Stretch:
         counts = excess > rules.min_contrast and denser
         contrast_evidence = memory["contrast_evidence"][i] if counts else 0.0
         score = rules.sensitivity * (contrast_evidence / rules.contrast_limit + lane_evidence / rules.lane_limit)
+        memory["score"][i] = score
         quiet = lane_evidence < rules.clear_lane and excess < rules.clear_contrast
         memory["quiet_ms"][i] = memory["quiet_ms"][i] + step_ms if quiet else 0
         since_ms = int(memory["alert_since_ms"][i])

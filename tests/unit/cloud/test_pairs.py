@@ -159,7 +159,7 @@ def traffic(judge: PairJudge, stations: dict[str, SegmentSummary], from_s: int, 
         start_ms = NOON_MS + 1000 * start_s
         judge.take(WindowSummary(name, 1, 1, start_ms, 10_000, (segment,)) for name, segment in stations.items())
         if start_s % 60 == 50:
-            changes += judge.changes(start_ms + 10_000)
+            changes += judge.judge(start_ms + 10_000)
     return changes
 
 
