@@ -89,11 +89,17 @@ class Lines(Visual):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bars(Visual):
-    """Measures by category: side by side, or one measure stacked by `colour`. Largest first, or in order."""
+    """Measures by category: side by side, or one measure stacked by `colour`. Largest first, or in order.
+
+    Parameters
+    ----------
+    focus : the colour that matters most, if one does
+    """
 
     category: str
     bars: tuple[str, ...]
     colour: str | None = None
+    focus: str | None = None
     in_order: bool = False
     horizontal: bool = False
 
@@ -103,11 +109,12 @@ class Bars(Visual):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Map(Visual):
-    """Points on the map, coloured by a name; their measure is told where one points at."""
+    """Points on the map, coloured by a name of which one matters most; their measure is told when pointed at."""
 
     latitude: str
     longitude: str
     colour: str
+    focus: str
     label: str
     measure: str
 
