@@ -27,14 +27,9 @@ _WINDOW_MS: Final = 60_000
 _LENGTH_M: Final = {"freeway": 600.0, "ramp": 200.0, "arterial": 300.0}
 _CAPACITY_VPH: Final = {"freeway": 1900.0, "ramp": 1500.0, "arterial": 750.0}  # of a lane
 # Share of capacity that is asked for, by hour: a working day and a day of the weekend.
-_WORKDAY: Final = (
-    (0.10, 0.07, 0.06, 0.07, 0.15, 0.35, 0.65, 0.95, 1.00, 0.80, 0.68, 0.66)
-    + (0.68, 0.68, 0.72, 0.85, 0.98, 1.06, 0.90, 0.65, 0.45, 0.35, 0.27, 0.17)
-)  # fmt: skip
-_WEEKEND: Final = (
-    (0.16, 0.12, 0.08, 0.06, 0.07, 0.10, 0.16, 0.24, 0.36, 0.50, 0.62, 0.70)
-    + (0.72, 0.70, 0.68, 0.68, 0.68, 0.66, 0.60, 0.50, 0.40, 0.32, 0.28, 0.22)
-)  # fmt: skip
+_WORKDAY_PERCENT: Final = "10 7 6 7 15 35 65 95 100 80 68 66 68 68 72 85 98 106 90 65 45 35 27 17"
+_WEEKEND_PERCENT: Final = "16 12 8 6 7 10 16 24 36 50 62 70 72 70 68 68 68 66 60 50 40 32 28 22"
+_WORKDAY, _WEEKEND = ([int(each) / 100 for each in curve.split()] for curve in (_WORKDAY_PERCENT, _WEEKEND_PERCENT))
 _FAULTS: Final = ("silent", "stuck_on", "undercount", "chatter", "constant")
 
 

@@ -224,7 +224,7 @@ def point_map(visual: Map, rows: Sequence[Row]) -> str:
     pixels = min((drawing.height - 50) / tall, (drawing.width - 40) / wide)  # of a degree of latitude
     left = (drawing.width - wide * pixels) / 2
     colours = colours_of(visual.colour, colour_values(visual.colour, placed))
-    for row in sorted(placed, key=lambda row: row[visual.colour] == visual.focus):
+    for row in sorted(placed, key=lambda row: (row[visual.colour] == visual.focus, str(row[visual.label]))):
         x = left + (row[visual.longitude] - west) * narrowing * pixels
         y = 16 + (north - row[visual.latitude]) * pixels
         level = words.number(row[visual.measure], unit)

@@ -22,7 +22,7 @@ def number(value: Value, unit: str, *, with_unit: bool = True) -> str:
         return f"{100 * value:.{decimals}f} %"
     decimals = _DECIMALS.get(unit, 0 if abs(value) >= 10 or value == int(value) else 1)
     text = f"{value:,.{decimals}f}"
-    bare = unit in ("times", "name", "0 to 100", "city's number") or not with_unit
+    bare = unit in ("times", "name", "0 to 100", "city's number", "incidents") or not with_unit
     return text if bare else f"{text} {unit}"
 
 
@@ -90,7 +90,8 @@ def _highest(visual: Lines, query: Query, rows: Sequence[Row]) -> str:
         return visual.title
     (when,), value = max(times.items(), key=lambda item: item[1])
     preposition = "at" if visual.grain == "minute" else "on"
-    return f"Most {preposition} {instant(when, visual.grain)}: {number(value, query.column(visual.measure).unit)}"
+    column = query.column(visual.measure)
+    return f"{_most(column)} {preposition} {instant(when, visual.grain)}: {number(value, column.unit)}"
 
 
 def _stacked(visual: Bars, query: Query, rows: Sequence[Row]) -> str:
@@ -101,9 +102,13 @@ def _stacked(visual: Bars, query: Query, rows: Sequence[Row]) -> str:
     if not categories:
         return visual.title
     (category,), value = max(categories.items(), key=lambda item: item[1])
-    what = f"{query.column(visual.colour).label.lower()} {visual.focus} " if visual.focus else ""
-    where = _where(category, query.column(visual.category))
-    return f"Most {what}{where}: {number(value, query.column(visual.bars[0]).unit)}"
+    column = query.column(visual.bars[0])
+    what = f"Most {query.column(visual.colour).label.lower()} {visual.focus}" if visual.focus else _most(column)
+    return f"{what} {_where(category, query.column(visual.category))}: {number(value, column.unit)}"
+
+
+def _most(column: Column) -> str:
+    return f"{'Highest' if column.unit == 'share' else 'Most'} {column.label.lower()}"
 
 
 def _where(category: Any, column: Column) -> str:
