@@ -2,6 +2,7 @@
 
 import datetime as dt
 import sys
+import zoneinfo
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Protocol
@@ -19,6 +20,12 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _OUT: Final = Path("out/dashboard.html")
 
 
+def _known_zone(name: str) -> str:
+    if name not in zoneinfo.available_timezones():
+        raise typer.BadParameter(f"{name!r} is no time zone; give one such as Europe/Berlin")
+    return name
+
+
 class Source(Protocol):
     """Whoever can answer the queries."""
 
@@ -30,8 +37,12 @@ class Source(Protocol):
 def dashboard(
     out: Annotated[Path, typer.Option(help="The page to write.")] = _OUT,
     stage: Annotated[str, typer.Option(help="Which deployment, as in the CDK context.")] = "dev",
-    lake: Annotated[Path | None, typer.Option(help="Ask a copy of the lake's bucket in this folder instead.")] = None,
-    time_zone: Annotated[str, typer.Option(help="The city's, as the tz database names it.")] = CITY_ZONE,
+    lake: Annotated[
+        Path | None, typer.Option(help="Ask a copy of the lake's bucket in this folder.", exists=True, file_okay=False)
+    ] = None,
+    time_zone: Annotated[
+        str, typer.Option(help="The city's, as the tz database names it.", callback=_known_zone)
+    ] = CITY_ZONE,
 ) -> None:
     """Ask the lake what QuickSight's dashboard shows, and write it into one HTML page.
 

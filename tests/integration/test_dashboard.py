@@ -40,6 +40,16 @@ def test_a_made_up_week_fills_every_query_and_the_page(week: Path, tmp_path: Pat
     assert len(text) < 500_000
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["--time-zone", "Atlantis/Poseidonis"], "is no time zone"), (["--lake", "nowhere"], "does not exist")],
+)
+def test_what_cannot_be_asked_is_refused(arguments: list[str], said: str) -> None:
+    ran = CliRunner().invoke(app, arguments)
+    assert ran.exit_code == 2
+    assert said in ran.output
+
+
 def test_a_made_up_week_has_no_column_that_the_lake_lacks(week: Path) -> None:
     for table in lake_tables.TABLES[:5]:
         objects = f"{week / table.prefix}/**/*.json.gz"
