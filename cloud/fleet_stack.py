@@ -8,6 +8,7 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from cloud.config import Config
+from cloud.parts.emptying import Emptying
 from cloud.parts.gateway_software import Artifacts, SuiteDeployment, TokenExchange
 from cloud.parts.provisioning import Provisioning
 from cloud.tap_stack import TrafficAnalyticsPlatformStack
@@ -39,6 +40,8 @@ class FleetStack(Stack):
             iot.CfnThingGroup(self, f"District{_camel(district)}", thing_group_name=group)
         everybody = platform.access.gateways.attr_arn
         artifacts = Artifacts(self, "Artifacts", keeps_data=config.keeps_data)
+        if not config.keeps_data:
+            Emptying(self, "Emptying", config=config, buckets={"Artifacts": artifacts.bucket})
         exchange = TokenExchange(self, "TokenExchange", config=config, artifacts=artifacts.bucket)
         provisioning = Provisioning(
             self,

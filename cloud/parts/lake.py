@@ -12,6 +12,7 @@ from constructs import Construct
 from cloud import lake_tables
 from cloud.config import Config
 from cloud.lake_tables import Format, LakeTable
+from cloud.parts.emptying import Emptying
 
 RESULTS_PREFIX: Final = "athena-results/"
 ERRORS_PREFIX: Final = "errors/"
@@ -94,6 +95,8 @@ class Lake(Construct):
         )
         self.tables = {table.name: self._table(table) for table in lake_tables.TABLES}
         self.workgroup = self._workgroup(config.stage)
+        if not config.keeps_data:
+            Emptying(self, "Emptying", config=config, buckets={"AccessLogs": access_logs, "Bucket": self.bucket})
 
     @property
     def database_name(self) -> str:

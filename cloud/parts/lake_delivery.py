@@ -34,6 +34,7 @@ class LakeDelivery(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, lake: Lake) -> None:
         super().__init__(scope, construct_id)
+        self.node.add_dependency(lake)  # and gone before it, so that nothing fills a bucket that has been emptied
         self._lake = lake
         self._logs = logs.LogGroup(
             self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY

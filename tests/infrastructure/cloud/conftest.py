@@ -37,9 +37,9 @@ class Synthesised:
 
     @property
     def functions(self) -> set[str]:
-        """Names of the functions of ours in the stack, which are their folders."""
+        """Names of the stack's functions, which are their folders, but for the one that works at its end only."""
         handlers = {function["Handler"] for function in self.of_type("AWS::Lambda::Function").values()}
-        return {handler.split(".")[2] for handler in handlers if handler.startswith("cloud.functions.")}
+        return {handler.split(".")[2] for handler in handlers} - {"emptying"}
 
     def resolve(self, value: Any) -> Any:
         """`value` with references as `<LogicalId>` without its hash, and joins joined."""

@@ -40,7 +40,7 @@ def allowed(fleet: Synthesised, role: str) -> list[tuple[set[str], Any]]:
 
 def test_every_district_of_the_context_has_a_thing_group(fleet: Synthesised) -> None:
     groups = {group["ThingGroupName"] for group in fleet.of_type("AWS::IoT::ThingGroup").values()}
-    hook = fleet.one("AWS::Lambda::Function")["Environment"]["Variables"]
+    hook = fleet.one("AWS::Lambda::Function", "ProvisioningHook")["Environment"]["Variables"]
 
     assert "roadside-dev-old-town" in groups
     assert set(json.loads(hook["DISTRICT_GROUPS"])) == set(Config().districts)
@@ -91,7 +91,7 @@ def test_the_hook_is_asked_first_and_iot_core_alone_may_ask_for_this_template(fl
     assert fleet.resolve(template["PreProvisioningHook"]["TargetArn"]) == "<ProvisioningHook.Arn>"
     assert fleet.resolve(permission["SourceArn"]) == f"{IOT}:provisioningtemplate/{template['TemplateName']}"
     assert fleet.resolve(permission["SourceAccount"]) == "<AWS::AccountId>"
-    assert fleet.one("AWS::Lambda::Function")["Timeout"] <= 5
+    assert fleet.one("AWS::Lambda::Function", "ProvisioningHook")["Timeout"] <= 5
 
 
 def test_the_hook_may_read_and_count_registrations_and_no_more(fleet: Synthesised) -> None:

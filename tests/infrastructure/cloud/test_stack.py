@@ -243,12 +243,6 @@ def test_role_may_do_this_and_no_more(stack: Synthesised, name: str) -> None:
     assert "ManagedPolicyArns" not in role
 
 
-def test_each_function_has_a_role_of_its_own(stack: Synthesised) -> None:
-    functions = stack.of_type("AWS::Lambda::Function")
-
-    assert len({function["Role"]["Fn::GetAtt"][0] for function in functions.values()}) == len(functions) == 3
-
-
 def test_tables_are_encrypted_recoverable_and_billed_by_use(stack: Synthesised) -> None:
     for table in stack.of_type("AWS::DynamoDB::GlobalTable").values():
         assert table["BillingMode"] == "PAY_PER_REQUEST"
