@@ -81,7 +81,7 @@ class Query:
     name : of the file, without `.sql`
     title : first sentence of the header
     notes : the rest of its prose
-    visuals : which show it
+    visuals : keys of those on the board that show it
     refresh : hourly or daily into SPICE, or direct, asked anew at every look
     columns : those of the result, in order
     ratios : what is derived from them
@@ -159,7 +159,7 @@ def parse(name: str, text: str) -> Query:
         name=name,
         title=" ".join(prose[0]),
         notes=" ".join(" ".join(part) for part in prose[1:]),
-        visuals=tuple(values["visuals"].split("; ")),
+        visuals=tuple(values["visuals"].split(", ")),
         refresh=values["refresh"],
         columns=tuple(column for column in columns if column.kind is not Kind.RATIO),
         ratios=tuple(column for column in columns if column.kind is Kind.RATIO),

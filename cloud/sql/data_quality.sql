@@ -4,8 +4,8 @@
 -- not over counts for what has passed of it, and a gateway that is silent all day shows with all of its segments.
 -- Windows that a gateway delivers after an outage repair the past: the share falls when they arrive.
 --
--- visuals: missing time by day; gateways with most missing
--- refresh: hourly
+-- visuals: missing, worst-gateways
+-- refresh: daily
 --
 -- day                  timestamp  key    UTC day    start of the day
 -- gateway              text       key    name       who should have told

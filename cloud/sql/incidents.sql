@@ -1,6 +1,6 @@
 -- The incident log of the last four weeks: when each was suspected, confirmed and cleared, and how long that took.
 --
--- visuals: incident log; incidents by district
+-- visuals: incident-log, incidents-by-district
 -- refresh: hourly
 --
 -- suspected_at      timestamp  key    city's time  when it was first suspected, or known

@@ -4,8 +4,8 @@
 -- for basic freeway segments (11, 18, 26, 35 and 45 per mile), as in roadside.core.congestion. All vehicles count as
 -- passenger cars. Hours without vehicles have no level and are left out.
 --
--- visuals: level of service by hour of day
--- refresh: hourly
+-- visuals: level-of-service
+-- refresh: daily
 --
 -- hour_of_day     int     key    0 to 23    hour of the city's day
 -- level           text    key    A to F     level of service

@@ -1,6 +1,6 @@
 -- Every segment as its newest window of the last hour has it, in the highest revision.
 --
--- visuals: map of the network now; figures of the last minutes
+-- visuals: map
 -- refresh: direct
 --
 -- segment_id         text       key    name         segment

@@ -2,7 +2,7 @@
 --
 -- Each window counts once, in its highest revision.
 --
--- visuals: congestion in the last hour; speed in the last hour
+-- visuals: congestion-now
 -- refresh: direct
 --
 -- step_start        timestamp  key    city's time  start of the five minutes in which the windows began

@@ -4,8 +4,8 @@
 -- distance driven. Time driven is distance times mean pace, from sums: no mean is averaged. Delay counts the hours and
 -- segments that are slower than free flow. Time that no window covers is in no column.
 --
--- visuals: key figures; heat map of congestion by hour and weekday; delay by day; congestion by district
--- refresh: hourly
+-- visuals: distance, speed, congestion, delay, when-congested, delay-by-day
+-- refresh: daily
 --
 -- hour_start          timestamp  key    city's time  start of the hour
 -- weekday             int        key    1 to 7       Monday is 1

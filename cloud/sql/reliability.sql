@@ -4,8 +4,8 @@
 -- The planning time index is the 95th percentile of these hours (the smallest that 95 % of hours do not exceed).
 -- Speeds are those of vehicles at the sensors, so this tells of roads and not of single trips.
 --
--- visuals: travel time by district
--- refresh: hourly
+-- visuals: reliability
+-- refresh: daily
 --
 -- district              text    key    name   where the segments lie
 -- travel_time_index     double  value  times  time driven over time at free flow, all hours

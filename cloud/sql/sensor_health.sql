@@ -2,7 +2,7 @@
 --
 -- A sensor's fault at the end of an interval of some minutes counts for the whole of it.
 --
--- visuals: sensors in fault
+-- visuals: faults
 -- refresh: daily
 --
 -- day                     timestamp  key  UTC day   start of the day

@@ -3,7 +3,7 @@
 -- The percentiles are those of all vehicles of the day, from the rollup's merged sketch (1 %); delay is that of the
 -- day's mean pace against free flow, so it is at most what the hours add up to.
 --
--- visuals: worst segments
+-- visuals: worst-segments
 -- refresh: hourly
 --
 -- rank              int     key    1 to 20    1 costs most
@@ -21,7 +21,7 @@
 WITH recent AS (
     SELECT *
     FROM daily
-    WHERE dt >= CAST(CAST(current_date - INTERVAL '35' DAY AS DATE) AS VARCHAR)
+    WHERE dt >= CAST(CAST(current_date - INTERVAL '14' DAY AS DATE) AS VARCHAR)
 ),
 
 latest AS (

@@ -1,6 +1,6 @@
 -- The 20 sensors that were longest in fault in the last week, and how much of the time they measured at all.
 --
--- visuals: worst sensors
+-- visuals: worst-sensors
 -- refresh: daily
 --
 -- rank            int     key    1 to 20        1 was longest in fault

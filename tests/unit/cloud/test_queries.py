@@ -7,7 +7,7 @@ import sqlglot
 from sqlglot import exp
 
 from cloud import lake_tables
-from cloud.insights import queries
+from cloud.insights import board, queries, reference
 from cloud.insights.queries import Kind, Query, QueryError, Type
 from tests.lake import empty_lake
 
@@ -17,7 +17,7 @@ each_query = pytest.mark.parametrize("query", ALL, ids=lambda query: query.name)
 HEADER = """\
 -- What it tells.
 --
--- visuals: a chart; a table
+-- visuals: a-chart, a-table
 -- refresh: hourly
 --
 -- day      text    key    UTC day  which day
@@ -38,7 +38,7 @@ DUCKDB_TYPES = {
 def test_a_header_declares_title_visuals_refresh_columns_and_ratios() -> None:
     query = queries.parse("lost", HEADER)
     assert query.title == "What it tells."
-    assert query.visuals == ("a chart", "a table")
+    assert query.visuals == ("a-chart", "a-table")
     assert query.refresh == "hourly"
     assert [column.name for column in query.columns] == ["day", "lost_h", "all_h"]
     assert query.column("lost").parts == ("lost_h", "all_h")
@@ -50,7 +50,7 @@ def test_a_header_declares_title_visuals_refresh_columns_and_ratios() -> None:
     ("spoil", "complaint"),
     [
         (("-- refresh: hourly\n", "-- refresh: now and then\n"), "refresh: hourly or daily or direct"),
-        (("-- visuals: a chart; a table\n", ""), "must be `visuals"),
+        (("-- visuals: a-chart, a-table\n", ""), "must be `visuals"),
         (("time lost", "time  lost"), "name, type, kind, unit, meaning"),
         (("double  sum    h        all time", "real  sum    h        all time"), "a type of int, bigint"),
         (("all_h    double  sum", "all_h    double  value"), "lost divides all_h, which does not add"),
@@ -126,3 +126,17 @@ def test_every_instant_says_whose_time_it_is() -> None:
     instants = [column for query in ALL for column in query.columns if column.type is Type.TIMESTAMP]
     assert {column.unit for column in instants} == {"city's time", "UTC day"}
     assert all(column.kind is Kind.KEY for column in instants)
+
+
+@each_query
+def test_a_header_names_the_visuals_of_the_board_that_show_it(query: Query) -> None:
+    shown = [visual.key for sheet in board.SHEETS for visual in sheet.visuals() if visual.query == query.name]
+    assert list(query.visuals) == shown
+
+
+def test_the_page_on_dashboards_lists_the_board_as_it_is() -> None:
+    _, begin, rest = reference.PAGE.read_text("utf-8").partition(reference.BEGIN)
+    generated, end, _ = rest.partition(reference.END)
+    assert begin
+    assert end
+    assert generated == f"\n{reference.reference()}\n", "run: .venv/bin/python -m cloud.insights.reference"
