@@ -15,6 +15,7 @@ from cloud.parts.lake import Lake
 from cloud.parts.lake_delivery import LakeDelivery
 from cloud.parts.observability import Observability
 from cloud.parts.processing import Processing
+from cloud.parts.rollup import Rollup
 from cloud.parts.tables import Tables
 
 
@@ -32,8 +33,8 @@ class TrafficAnalyticsPlatformStack(Stack):
 
     Attributes
     ----------
-    access, ingest, tables, alerting, lake, delivery, processing, announcing, observability : its parts, which the other
-        stacks build on
+    access, ingest, tables, alerting, lake, delivery, processing, rollup, announcing, observability : its parts, which
+        the other stacks build on
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config, **kwargs: Any) -> None:
@@ -55,6 +56,9 @@ class TrafficAnalyticsPlatformStack(Stack):
             rows=delivery.streams,
             undelivered=ingest.undelivered,
         )
+        self.rollup = rollup = Rollup(
+            self, "Rollup", config=config, tables=tables, lake=lake, undelivered=ingest.undelivered
+        )
         self.announcing = announcing = Announcing(
             self,
             "Announcing",
@@ -73,6 +77,7 @@ class TrafficAnalyticsPlatformStack(Stack):
             tables=tables,
             processing=processing,
             announcing=announcing,
+            rollup=rollup,
             alerting=alerting,
             delivery=delivery,
         )
@@ -98,6 +103,7 @@ class TrafficAnalyticsPlatformStack(Stack):
         self._output("ProcessorFunction", processing.processor.function_name, "Stores windows and summaries of sensors")
         self._output("GatewayEventsQueueUrl", announcing.events.queue_url, "Events on their way to the alerts function")
         self._output("AlertsFunction", announcing.alerts.function_name, "Publishes events")
+        self._output("RollupFunction", rollup.function.function_name, "Rolls up hours and days, also by hand")
         self._output("LakeBucket", lake.bucket.bucket_name, "Rows and rollups, described in the Glue database")
         self._output("LakeDatabase", lake.database_name, "Glue database of the lake")
         self._output("Workgroup", lake.workgroup.ref, "Athena workgroup with bounds and encryption")

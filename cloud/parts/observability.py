@@ -15,6 +15,7 @@ from cloud.parts.dashboard import Dashboard
 from cloud.parts.ingest import Ingest
 from cloud.parts.lake_delivery import LakeDelivery
 from cloud.parts.processing import Processing
+from cloud.parts.rollup import Rollup
 from cloud.parts.tables import Tables
 
 
@@ -38,6 +39,7 @@ class Observability(Construct):
         tables: Tables,
         processing: Processing,
         announcing: Announcing,
+        rollup: Rollup,
         alerting: Alerting,
         delivery: LakeDelivery,
     ) -> None:
@@ -47,11 +49,13 @@ class Observability(Construct):
             "processor": processing.processor,
             "alerts": announcing.alerts,
             "sweep": announcing.sweep,
+            "rollup": rollup.function,
         }
         written = {
             "windows": tables.windows,
             "sensors": tables.sensors,
             "segments": tables.segments,
+            "hours": tables.hours,
             "alerts": tables.alerts,
             "gateways": tables.gateways,
         }

@@ -66,6 +66,7 @@ def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
         "ProcessorFunction": "<ProcessingProcessor>",
         "GatewayEventsQueueUrl": "<AnnouncingEvents>",
         "AlertsFunction": "<AnnouncingAlerts>",
+        "RollupFunction": "<Rollup>",
         "LakeBucket": "<LakeBucket>",
         "LakeDatabase": "<LakeDatabase>",
         "Workgroup": "<LakeWorkgroup>",
