@@ -41,6 +41,7 @@ class Config:
     ingest : `gateways`, or `raw` to build, for comparison, what sensors without gateways need beside it
     stream_mode : `provisioned` with as many shards as the city needs, or `on-demand`
     stream_retention_h : how long the stream keeps messages
+    trace_busy_functions : whether X-Ray traces also what runs every second, for a trace in each of them
     gather_acks : whether live windows are acknowledged every two minutes, many at once, and not each by itself
     segment_refresh_s : age at which an unchanged segment's current state is written again
     time_zone : of the city, whose hours and weekdays the dashboards show
@@ -60,6 +61,7 @@ class Config:
     ingest: str = "gateways"
     stream_mode: str = "provisioned"
     stream_retention_h: int = 168
+    trace_busy_functions: bool = True
     gather_acks: bool = False
     segment_refresh_s: int = 900
     time_zone: str = "Etc/UTC"
@@ -195,6 +197,7 @@ _KINDS: Final = {
     "ingest": _text(r"gateways|raw", "gateways or raw"),
     "stream_mode": _text(r"provisioned|on-demand", "provisioned or on-demand"),
     "stream_retention_h": _whole_number(24, 8760),
+    "trace_busy_functions": _TRUTH,
     "gather_acks": _TRUTH,
     "segment_refresh_s": _whole_number(10, 86_400),
     "time_zone": _text(r"[A-Z][A-Za-z_]+(/[A-Za-z0-9_+-]+)*", "a name of the tz database such as Europe/Berlin"),

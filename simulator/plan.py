@@ -9,6 +9,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from cloud.app import read_context
 from cloud.capacity.bill import (
     Bill,
     Readers,
@@ -29,8 +30,7 @@ BAR_CITY: Final = City(sensors=50_000, gateways=200)
 
 # What would lower the bill, each by itself.
 _LEVERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
-    ("acks at QoS 0, which the gateway need not confirm", {"ack_qos": 0}),
-    ("one ack for the windows of five minutes", {"ack_every_s": 300}),
+    ("acks of live windows gathered", {"gather_acks": True}),
     ("windows in DynamoDB for 14 days; the lake has them all", {"retention_days": 14}),
     ("an unchanged segment written every 15 minutes", {"segment_refresh_s": 900}),
     ("a heartbeat every five minutes; windows tell of life too", {"heartbeat_s": 300}),
@@ -38,7 +38,7 @@ _LEVERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
         "a stream that keeps messages for 24 h; gateways keep what is not acknowledged for 7 days",
         {"stream_retention_h": 24},
     ),
-    ("no traces of the two busy functions", {"traced": ("sweep", "rollup", "provisioning")}),
+    ("no traces of the two busy functions", {"trace_busy_functions": False}),
 )
 
 
@@ -80,13 +80,15 @@ class Plan:
 
 
 def as_operated() -> Operation:
-    """The platform as it is configured by default."""
-    config = Config()
+    """The platform as it is configured in production."""
+    config = Config.from_context({**read_context(), "stage": "prod"})
     return Operation(
         retention_days=config.retention_days,
         stream_retention_h=config.stream_retention_h,
         segment_refresh_s=config.segment_refresh_s,
         log_retention_days=config.log_retention_days,
+        gather_acks=config.gather_acks,
+        trace_busy_functions=config.trace_busy_functions,
     )
 
 

@@ -69,12 +69,11 @@ class Operation:
     retention_days : how long windows, summaries of sensors and alerts stay in DynamoDB
     stream_retention_h : how long the stream keeps messages
     segment_refresh_s : age at which an unchanged segment's state is written again
-    lake_retention_days : how long rows of the lake stay, all but the first month in Infrequent Access
+    running_months : for how long the platform has been running, which tells how much lies in the lake
     log_retention_days : how long logs stay
     sensor_summary_s, heartbeat_s : periods of the gateways' slower messages
     sweep_s, rollup_s : periods of the scheduled functions
-    ack_every_s : time between two acks of a gateway's live windows; 0 acknowledges each window by itself
-    ack_qos : 1 makes the gateway confirm each ack, which is metered
+    gather_acks : whether live windows are acknowledged many at once, or each by itself
     editions_per_window : messages of a window, corrections by late readings and resends included
     events_per_segment_day : congestion, incidents, faults of sensors, all told
     state_changes_per_segment_day : changes of state or level that are written at once
@@ -83,20 +82,19 @@ class Operation:
     notified_share : part of the events that people are told of
     athena_gb_per_day : what queries scan, dashboards' refreshes included
     query_reads_per_s : items that readers (the query library, dashboards) read
-    traced : functions of which X-Ray records traces
+    trace_busy_functions : whether X-Ray records those as well that run every second
     """
 
     retention_days: int = 90
     stream_retention_h: int = 168
     segment_refresh_s: int = 300
-    lake_retention_days: int = 365
+    running_months: int = 12
     log_retention_days: int = 14
     sensor_summary_s: int = 300
     heartbeat_s: int = 60
     sweep_s: int = 60
     rollup_s: int = 900
-    ack_every_s: int = 0
-    ack_qos: int = 1
+    gather_acks: bool = True
     editions_per_window: float = 1.02
     events_per_segment_day: float = 4.0
     state_changes_per_segment_day: float = 12.0
@@ -105,4 +103,4 @@ class Operation:
     notified_share: float = 0.01
     athena_gb_per_day: float = 5.0
     query_reads_per_s: float = 1.0
-    traced: tuple[str, ...] = ("processor", "alerts", "sweep", "rollup", "provisioning")
+    trace_busy_functions: bool = False

@@ -23,16 +23,26 @@ _ITEM_KEYS_BYTES: Final = 60
 _EVENT_BYTES: Final = 700
 _HEARTBEAT_BYTES: Final = 1500
 _SEGMENT_ITEM_BYTES: Final = 500
-_GATEWAY_ITEM_BYTES: Final = 2000
+_GATEWAY_ITEM_BYTES: Final = 700
+_MEMORY_BYTES_PER_GATEWAY: Final = 250  # of the judge of neighbouring gateways, deflated
+_GATEWAY_CHANGES_PER_DAY: Final = 20  # status, gaps and what is to be announced
 _ALERT_ITEM_BYTES: Final = 900
 _ENVELOPE_BYTES: Final = 120  # the rule's JSON around a body in base64
 
-# An ack is an HTTP request with an answer, a delivery and, at QoS 1, the gateway's confirmation.
-_MESSAGES_PER_ACK: Final = 3
+# An ack is an HTTP request with an answer, and a delivery; at QoS 1 the gateway's confirmation comes on top.
+_MESSAGES_PER_ACK: Final = 4
+_MESSAGES_PER_GATHERED_ACK: Final = 3  # goes at QoS 0
+_GATHERED_EVERY_S: Final = 120
+_ACK_BYTES: Final = 200
 
 # The lake (cloud/lake_tables.py): JSON as Firehose is given it, and Parquet as it is stored.
-_ROW_JSON_BYTES: Final = 390
+_ROW_JSON_BYTES: Final = 370
 _ROW_PARQUET_BYTES: Final = 70
+_SENSOR_ROW_JSON_BYTES: Final = 200
+_SENSOR_ROW_PARQUET_BYTES: Final = 30
+_COLD_AFTER_MONTHS: Final = 2
+_ARCHIVED_AFTER_MONTHS: Final = 13
+_KEPT_MONTHS: Final = 36
 _ROLLUP_ROW_BYTES: Final = 150
 _FIREHOSE_RECORD_BYTES: Final = 1_000_000  # rows are gathered to one record of at most this size
 
@@ -40,19 +50,24 @@ _FIREHOSE_RECORD_BYTES: Final = 1_000_000  # rows are gathered to one record of 
 _PROCESSOR_MB: Final = 512
 _PROCESSOR_MESSAGE_S: Final = 0.005
 _PROCESSOR_BATCH_S: Final = 0.020
-_SMALL_MB: Final = 256
-_EVENT_S: Final = 0.060
-_SWEEP_MB: Final = 512
-_SWEEP_GATEWAY_S: Final = 0.004
+_ALERTS_MB: Final = 512
+_EVENT_S: Final = 0.040
+_EVENTS_IN_BATCH: Final = 3  # of ten at most
+_SWEEP_MB: Final = 1024
+_SWEEP_GATEWAY_S: Final = 0.008
+_SWEEP_OVERLAP_S: Final = 90
+_STALE_SCAN_S: Final = 900
 _ROLLUP_MB: Final = 1024
 _ROLLUP_WINDOW_S: Final = 0.0005
-_ROLLUP_HOURS_READ: Final = 2  # the running hour and the one before, for late windows
-_LOG_BYTES_PER_INVOCATION: Final = 600
+_ROLLUP_HOURS_READ: Final = 0.75  # half of the running hour, and once that of the hour before
+_HOOK_MB: Final = 256
+_LOG_BYTES_PER_INVOCATION: Final = 1300  # Lambda's report and the metrics
+_BUSY: Final = ("processor", "alerts")
 
 # What stands in the templates whatever the size of the city; a test compares it with them.
-METRICS: Final = 25
-ALARMS: Final = 35
-COMPOSITE_ALARMS: Final = 1
+METRICS: Final = 30
+ALARMS: Final = 30
+COMPOSITE_ALARMS: Final = 2
 DASHBOARDS: Final = 1
 KMS_KEYS: Final = 2
 PITR: Final = True
@@ -69,6 +84,7 @@ class Traffic:
     events: float
     heartbeats: float
     acks: float
+    gathered_acks: float
 
     @property
     def streamed(self) -> float:
@@ -83,8 +99,7 @@ def traffic(city: City, operation: Operation) -> Traffic:
     parts = math.ceil(sensors_on_gateway / _SENSORS_PER_PART)
     summaries = city.gateways * parts * MONTH_S / operation.sensor_summary_s
     events = city.segments * operation.events_per_segment_day * MONTH_DAYS
-    gathered = operation.ack_every_s > city.window_s
-    window_acks = city.gateways * MONTH_S / operation.ack_every_s if gathered else windows
+    live = windows / operation.editions_per_window
     return Traffic(
         windows=windows,
         window_bytes=_WINDOW_BASE_BYTES + _WINDOW_SEGMENT_BYTES * city.segments / city.gateways,
@@ -92,7 +107,8 @@ def traffic(city: City, operation: Operation) -> Traffic:
         summary_bytes=_WINDOW_BASE_BYTES + _SENSORS_SENSOR_BYTES * sensors_on_gateway / parts,
         events=events,
         heartbeats=city.gateways * MONTH_S / operation.heartbeat_s,
-        acks=window_acks + summaries + events,
+        acks=(windows - live if operation.gather_acks else windows) + summaries + events,
+        gathered_acks=city.gateways * MONTH_S / _GATHERED_EVERY_S if operation.gather_acks else 0.0,
     )
 
 
@@ -100,7 +116,7 @@ def uses(city: City, operation: Operation) -> Iterator[Use]:
     """All that Roadside uses, QuickSight apart."""
     sent = traffic(city, operation)
     invocations = _invocations(city, operation, sent)
-    yield from _iot(city, operation, sent)
+    yield from _iot(city, sent)
     shards = size(city).shards
     yield from metering.stream(shards, sent.streamed, _streamed_bytes(sent.window_bytes), operation.stream_retention_h)
     yield from _functions(city, sent, invocations)
@@ -122,21 +138,21 @@ def _streamed_bytes(message_bytes: float) -> float:
     return message_bytes * 4 / 3 + _ENVELOPE_BYTES
 
 
-def _iot(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
+def _iot(city: City, sent: Traffic) -> Iterator[Use]:
     yield from metering.connections(city.gateways, "gateways")
     yield from metering.rule(sent.windows, sent.window_bytes, "windows")
     yield from metering.rule(sent.summaries, sent.summary_bytes, "summaries of sensors")
     yield from metering.rule(sent.events, _EVENT_BYTES, "events")
     yield from metering.rule(sent.heartbeats, _HEARTBEAT_BYTES, "heartbeats")
-    per_ack = _MESSAGES_PER_ACK + operation.ack_qos
-    yield from metering.messages(sent.acks * per_ack, 100, "acks")
+    yield from metering.messages(sent.acks * _MESSAGES_PER_ACK, _ACK_BYTES, "acks")
+    yield from metering.messages(sent.gathered_acks * _MESSAGES_PER_GATHERED_ACK, _ACK_BYTES, "gathered acks")
 
 
 def _invocations(city: City, operation: Operation, sent: Traffic) -> dict[str, float]:
     """Each function's invocations in a month. The stream is polled once a second for each processor, at most."""
     return {
         "processor": min(sent.streamed, size(city).processor_concurrency * float(MONTH_S)),
-        "alerts": sent.events + sent.heartbeats,
+        "alerts": sent.events / _EVENTS_IN_BATCH + sent.heartbeats,
         "sweep": MONTH_S / operation.sweep_s,
         "rollup": MONTH_S / operation.rollup_s,
         "provisioning": float(city.gateways) / 12,  # each gateway once in a year
@@ -147,17 +163,17 @@ def _functions(city: City, sent: Traffic, invocations: dict[str, float]) -> Iter
     processor_s = sent.streamed * _PROCESSOR_MESSAGE_S + invocations["processor"] * _PROCESSOR_BATCH_S
     windows_read = city.windows_per_s * 3600 * _ROLLUP_HOURS_READ
     yield from metering.function("processor", invocations["processor"], processor_s, _PROCESSOR_MB)
-    yield from metering.function("alerts", invocations["alerts"], invocations["alerts"] * _EVENT_S, _SMALL_MB)
+    yield from metering.function("alerts", invocations["alerts"], invocations["alerts"] * _EVENT_S, _ALERTS_MB)
     yield from metering.function("sweep", invocations["sweep"], invocations["sweep"] * sweep_pass_s(city), _SWEEP_MB)
     rollup_s = invocations["rollup"] * windows_read * _ROLLUP_WINDOW_S
     yield from metering.function("rollup", invocations["rollup"], rollup_s, _ROLLUP_MB)
-    yield from metering.function("provisioning", invocations["provisioning"], invocations["provisioning"], _SMALL_MB)
+    yield from metering.function("provisioning", invocations["provisioning"], invocations["provisioning"], _HOOK_MB)
 
 
 def _windows_and_sensors(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
     item_bytes = sent.window_bytes + _ITEM_KEYS_BYTES
     yield from metering.writes("windows", sent.windows, item_bytes)
-    swept = operation.sweep_s / city.window_s * item_bytes
+    swept = (operation.sweep_s + _SWEEP_OVERLAP_S) / city.window_s * item_bytes
     yield from metering.reads("windows", city.gateways * MONTH_S / operation.sweep_s, swept, "reads by the sweep")
     rolled = 3600 / city.window_s * _ROLLUP_HOURS_READ * item_bytes
     yield from metering.reads("windows", city.gateways * MONTH_S / operation.rollup_s, rolled, "reads by the rollup")
@@ -180,19 +196,30 @@ def _segments(city: City, operation: Operation) -> Iterator[Use]:
     indexed = (refreshes + changes) * operation.congested_share + changes
     yield from metering.writes("segments", indexed, _SEGMENT_ITEM_BYTES, "index by congestion")
     yield from metering.stored_items("segments", 2 * city.segments, _SEGMENT_ITEM_BYTES, recoverable=PITR)
+    scans = MONTH_S / _STALE_SCAN_S
+    yield from metering.reads("segments", scans, city.segments * _SEGMENT_ITEM_BYTES, "scans for what is stale")
     # A processor that is new reads a gateway's segments once.
     yield from metering.reads("segments", 24 * MONTH_DAYS * city.segments, _SEGMENT_ITEM_BYTES, consistent=True)
 
 
 def _gateways_and_alerts(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
-    passes = city.gateways * MONTH_S / operation.sweep_s
+    passes = MONTH_S / operation.sweep_s
     yield from metering.writes("gateways", sent.heartbeats, _GATEWAY_ITEM_BYTES, "heartbeats")
-    yield from metering.writes("gateways", passes, _GATEWAY_ITEM_BYTES, "memory of the sweep")
-    yield from metering.reads("gateways", passes, _GATEWAY_ITEM_BYTES)
+    changes = city.gateways * _GATEWAY_CHANGES_PER_DAY * MONTH_DAYS
+    yield from metering.writes("gateways", changes, _GATEWAY_ITEM_BYTES, "changes")
+    memory_bytes = _MEMORY_BYTES_PER_GATEWAY * city.gateways
+    yield from metering.writes("gateways", passes, memory_bytes, "memory of the sweep")
+    everything = city.gateways * _GATEWAY_ITEM_BYTES + memory_bytes
+    yield from metering.reads("gateways", passes, everything, "scans", consistent=True)
     yield from metering.stored_items("gateways", city.gateways, _GATEWAY_ITEM_BYTES, recoverable=PITR)
-    yield from metering.writes("alerts", 2 * sent.events, _ALERT_ITEM_BYTES)
-    kept = sent.events * operation.retention_days / MONTH_DAYS
+    # The event, its place among the days, and what it begins or ends.
+    yield from metering.writes("alerts", 3 * sent.events, _ALERT_ITEM_BYTES)
+    yield from metering.reads("alerts", sent.events, _ALERT_ITEM_BYTES, consistent=True)
+    kept = 2 * sent.events * operation.retention_days / MONTH_DAYS  # with the index by day
     yield from metering.stored_items("alerts", kept, _ALERT_ITEM_BYTES, recoverable=PITR)
+    # Which hours have windows, told by every processor for itself, and once a minute.
+    marks = (city.gateways * MONTH_S / 3600 + MONTH_S / 60) * size(city).parallelization
+    yield from metering.writes("hours", marks, 100)
 
 
 def _lake(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
@@ -202,15 +229,20 @@ def _lake(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
     record_bytes = min(rows / batches * _ROW_JSON_BYTES, _FIREHOSE_RECORD_BYTES)
     yield from metering.firehose("windows", rows * _ROW_JSON_BYTES / record_bytes, record_bytes, converted=True)
     sensor_rows = city.sensors * MONTH_S / operation.sensor_summary_s
-    sensors_bytes = min(sensor_rows / sent.summaries * 200, _FIREHOSE_RECORD_BYTES)
-    yield from metering.firehose("sensors", sensor_rows * 200 / sensors_bytes, sensors_bytes, converted=True)
+    sensors_bytes = min(sensor_rows / sent.summaries * _SENSOR_ROW_JSON_BYTES, _FIREHOSE_RECORD_BYTES)
+    records = sensor_rows * _SENSOR_ROW_JSON_BYTES / sensors_bytes
+    yield from metering.firehose("sensors", records, sensors_bytes, converted=True)
     yield from metering.firehose("events", sent.events, _EVENT_BYTES, converted=True)
 
     rolled = city.segments * (24 + 1) * MONTH_DAYS
-    month_gb = (rows * _ROW_PARQUET_BYTES + sensor_rows * 30 + sent.events * 200 + rolled * _ROLLUP_ROW_BYTES) / GB
-    months = operation.lake_retention_days / MONTH_DAYS
-    yield Use("S3", "lake, first month", "s3_gb", month_gb * min(1.0, months))
-    yield Use("S3", "lake, later months", "s3_infrequent_gb", month_gb * max(0.0, months - 1))
+    rows_bytes = rows * _ROW_PARQUET_BYTES + sensor_rows * _SENSOR_ROW_PARQUET_BYTES
+    month_gb = (rows_bytes + sent.events * 200 + rolled * _ROLLUP_ROW_BYTES) / GB
+    months = min(operation.running_months, _KEPT_MONTHS)
+    warm = min(months, _COLD_AFTER_MONTHS)
+    archived = max(0, months - _ARCHIVED_AFTER_MONTHS)
+    yield Use("S3", "lake, Standard", "s3_gb", month_gb * warm)
+    yield Use("S3", "lake, Infrequent Access", "s3_infrequent_gb", month_gb * (months - warm - archived))
+    yield Use("S3", "lake, Glacier Instant Retrieval", "s3_instant_gb", month_gb * archived)
     # Three streams that deliver every five minutes or 128 MB, and the rollup's object for each hour.
     delivered = 3 * MONTH_S / 300 + month_gb * GB / (128 * KB * KB) + MONTH_S / operation.rollup_s * _ROLLUP_HOURS_READ
     yield Use("S3", "requests to write", "s3_puts", delivered)
@@ -230,8 +262,9 @@ def _watching(operation: Operation, invocations: dict[str, float]) -> Iterator[U
     yield Use("CloudWatch", "composite alarms", "cloudwatch_composite_alarms", COMPOSITE_ALARMS)
     yield Use("CloudWatch", "dashboards", "cloudwatch_dashboards", DASHBOARDS)
     # Lambda records one request in each second and 5 % of the others; that cannot be changed.
-    for name in operation.traced:
-        count = invocations[name]
+    for name, count in invocations.items():
+        if name in _BUSY and not operation.trace_busy_functions:
+            continue
         yield Use("X-Ray", f"traces, {name}", "xray_traces", min(count, MONTH_S + 0.05 * max(0.0, count - MONTH_S)))
 
 
@@ -245,8 +278,8 @@ def _telling(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
     yield Use("EventBridge", "schedules", "scheduler_invocations", scheduled)
     yield Use("SNS", "publishes", "sns_publishes", told)
     yield Use("SNS", "e-mails", "sns_emails", told * operation.people)
-    # In, out and deleted; and four queues that somebody asks for news every 20 s.
-    yield Use("SQS", "requests", "sqs_requests", 3 * sent.events + 4 * MONTH_S / 20)
+    # Events go through two queues, in, out and deleted; Lambda asks its own with five pollers every 20 s.
+    yield Use("SQS", "requests", "sqs_requests", 6 * sent.events + 5 * MONTH_S / 20)
     yield Use("KMS", "keys", "kms_keys", KMS_KEYS)
     # Data keys are cached for five minutes: stream, tables, queues, topic, bucket; an object has one of its own.
     yield Use(

@@ -63,6 +63,7 @@ class Announcing(Construct):
             "Alerts",
             name="alerts",
             config=config,
+            busy=True,
             timeout=_TIMEOUT,
             memory_mb=512,
             environment={

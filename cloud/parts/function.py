@@ -52,6 +52,7 @@ class Function(lambda_.Function):
     statements : all that it may do, apart from writing its own logs and traces
     environment : what its settings read
     asynchronous : for a function that is invoked without waiting for its answer
+    busy : whether it runs every second and more, so that tracing it is a matter of the configuration
     reserved_concurrency : of the account's concurrency, the part that is this function's and its limit
     """
 
@@ -67,6 +68,7 @@ class Function(lambda_.Function):
         environment: Mapping[str, str],
         statements: Sequence[iam.PolicyStatement],
         asynchronous: Asynchronous | None = None,
+        busy: bool = False,
         reserved_concurrency: int | None = None,
     ) -> None:
         code = staging.stage(name)
@@ -104,7 +106,9 @@ class Function(lambda_.Function):
             timeout=timeout,
             memory_size=memory_mb,
             log_group=log_group,
-            tracing=lambda_.Tracing.ACTIVE,
+            tracing=lambda_.Tracing.PASS_THROUGH
+            if busy and not config.trace_busy_functions
+            else lambda_.Tracing.ACTIVE,
             reserved_concurrent_executions=reserved_concurrency,
             environment={**environment, "POWERTOOLS_LOG_LEVEL": "INFO"},
             # Every statement is spelled out; CDK shall add none of its own.

@@ -59,6 +59,7 @@ class Processing(Construct):
             "Processor",
             name="processor",
             config=self._config,
+            busy=True,
             timeout=Duration.seconds(60),
             memory_mb=512,
             environment={

@@ -19,8 +19,7 @@ OPERATIONS = st.builds(
     retention_days=st.integers(1, 3650),
     stream_retention_h=st.sampled_from([24, 168]),
     segment_refresh_s=st.integers(10, 86_400),
-    ack_every_s=st.sampled_from([0, 60, 300]),
-    ack_qos=st.integers(0, 1),
+    gather_acks=st.booleans(),
     heartbeat_s=st.integers(10, 3600),
     events_per_segment_day=st.floats(0, 100),
 )

@@ -157,6 +157,16 @@ def test_every_function_is_traced_and_has_a_role_and_a_log_of_its_own(dev: Deplo
     assert len({str(function["LoggingConfig"]["LogGroup"]) for function in functions}) == len(functions)
 
 
+def test_production_traces_what_does_not_run_every_second(prod: Deployment) -> None:
+    modes = {
+        function["Handler"].split(".")[2]: function["TracingConfig"]["Mode"]
+        for function in prod[PLATFORM].of_type("AWS::Lambda::Function").values()
+        if function["Handler"].startswith("cloud.functions.")
+    }
+
+    assert {name for name, mode in modes.items() if mode != "Active"} == {"processor", "alerts"}
+
+
 @every_stack
 def test_no_log_is_kept_for_ever(dev: Deployment, name: str) -> None:
     assert all(group["RetentionInDays"] for group in dev[name].of_type("AWS::Logs::LogGroup").values())
