@@ -112,7 +112,7 @@ def run(
 def replay(
     folder: Annotated[Path, typer.Argument(help="Folder with sensors.csv and readings*.csv[.gz].")],
     out: Annotated[
-        Path, typer.Option(help="Folder for windows.csv, states.csv, events.csv and sensor_faults.csv.")
+        Path, typer.Option(help="Folder for the files that it writes.")
     ] = Path("out/replay"),
     window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
     lateness_s: Annotated[

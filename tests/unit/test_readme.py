@@ -37,7 +37,7 @@ def test_simulator_understands_the_command(command: str, tmp_path: Path) -> None
         words[words.index("--out") + 1] = str(tmp_path)
         finished = _run([sys.executable, "-m", "simulator", *words])
         written = sorted(path.name for path in tmp_path.iterdir())
-        assert written == ["events.csv", "sensor_faults.csv", "states.csv", "windows.csv"]
+        assert written == ["confirmations.csv", "events.csv", "sensor_faults.csv", "states.csv", "windows.csv"]
     else:
         finished = _run([sys.executable, "-m", "simulator", *words, "--help"])
 

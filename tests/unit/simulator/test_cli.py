@@ -147,4 +147,4 @@ def test_replay_tells_what_became_of_the_rows(tmp_path: Path) -> None:
     assert "streets: 12 readings accepted, 0 repeated, 0 late, rejected none, unreadable none" in said
     assert "24 gateway-windows and 2 events in 28 messages" in said
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {"windows.csv", "states.csv", "events.csv", "sensor_faults.csv"}
+    assert written == {"windows.csv", "states.csv", "events.csv", "confirmations.csv", "sensor_faults.csv"}
