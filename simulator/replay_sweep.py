@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aggregator.profile_file import LearnedProfile, SegmentProfile
-from cloud.functions.sweep.incidents import Road, notices, passages
+from cloud.functions.sweep.incidents import LATELY_MS, Road, notices, passages
 from cloud.functions.sweep.pairs import PairJudge, RoadSegment
 from cloud.functions.sweep.pairs_profile import BINS, UNKNOWN
 from cloud.functions.sweep.pairs_timeline import PATIENCE_MS
@@ -89,11 +89,11 @@ class ReplaySweep:
 
     def _pass(self, now_ms: int) -> None:
         self._judge.judge(now_ms)
-        for notice in notices(self._road, self._judge, [*self._open.values()], passages(self._lately), now_ms):
+        for notice in notices(self._road, self._judge, [*self._open.values()], passages(self._lately, now_ms), now_ms):
             if notice.event_id not in self.told:
                 self.told[notice.event_id] = now_ms, notice
                 self._follow(notice)
-        self._lately.clear()
+        self._lately = [window for window in self._lately if window.window_start_ms >= now_ms - LATELY_MS]
 
     def _follow(self, notice: IncidentNotice) -> None:
         key = notice.segment_number, notice.started_ms

@@ -122,6 +122,7 @@ class Announcing(Construct):
             statements=[
                 allow(tables.windows.table_arn, "dynamodb:Query"),
                 allow(tables.segments.table_arn, "dynamodb:Scan", "dynamodb:UpdateItem"),
+                allow(f"{tables.alerts.table_arn}/index/Open", "dynamodb:Query"),
                 allow(tables.alerts.table_arn, "dynamodb:BatchGetItem", "dynamodb:PutItem"),
                 allow(
                     tables.gateways.table_arn,

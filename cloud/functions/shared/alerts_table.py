@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from cloud.functions.shared.aws import error_code
 from cloud.functions.shared.trouble import Episode, Trouble
-from roadside.contract.bus import Announcement, detail, subject
+from roadside.contract.bus import Announcement, IncidentNotice, decode_announcement, detail, subject
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -142,6 +142,18 @@ class AlertsTable:
         for event_id in begun:
             if event_id in items:
                 yield _plain(items[event_id])
+
+    def open_incidents(self) -> list[IncidentNotice]:
+        """The incidents that go on, as their suspicion was announced."""
+        begun = [
+            str(trouble.get("begun", ""))
+            for trouble in self._query(OPEN, "open", _OPEN_VALUE)
+            if trouble["event_id"].startswith(_trouble_key("incident:"))
+        ]
+        found = [
+            decode_announcement(item["detail"]["S"].encode()).event for item in self._read(list(filter(None, begun)))
+        ]
+        return [event for event in found if isinstance(event, IncidentNotice)]
 
     def _query(self, index: str, key: str, value: str) -> Iterator[dict[str, Any]]:
         pages = self._client.get_paginator("query").paginate(

@@ -13,6 +13,7 @@ from cloud.functions.shared.alerts_table import AlertsTable
 from cloud.functions.shared.announcer import Announcer
 from cloud.functions.shared.aws import CLIENT_CONFIG
 from cloud.functions.sweep.liveness import Patience
+from cloud.functions.sweep.neighbours import Neighbours
 from cloud.functions.sweep.settings import Settings
 from cloud.functions.sweep.store import Store
 from cloud.functions.sweep.sweep import Outcome, Sweep
@@ -31,18 +32,20 @@ def sweep() -> Sweep:
     settings = Settings.from_environment(os.environ)
     dynamodb = boto3.client("dynamodb", config=CLIENT_CONFIG)
     iot = boto3.client("iot-data", config=CLIENT_CONFIG)
+    tables = Store(dynamodb, settings)
     alerts = AlertsTable(dynamodb, settings.alerts_table, settings.retention_days)
 
     def send(gateway: str, command: ResendCommand) -> None:
         iot.publish(topic=topics.commands(gateway), qos=1, payload=encode_command(command))
 
     return Sweep(
-        tables=Store(dynamodb, settings),
+        tables=tables,
         announcer=Announcer(alerts, boto3.client("events", config=CLIENT_CONFIG), settings.event_bus),
         send=send,
         logger=logger,
         patience=Patience.for_windows(settings.window_s),
         segment_refresh_s=settings.segment_refresh_s,
+        judges=[Neighbours(tables, alerts)],
     )
 
 

@@ -14,6 +14,7 @@ from cloud.functions.sweep.pairs_stretch import PairChange
 from roadside.contract.bus import IncidentNotice, IncidentNoticeKind, cloud_event_id
 from roadside.contract.summary import WindowSummary
 
+LATELY_MS: Final = 75_000  # windows that begin within it tell how traffic flows now
 STANDING_MS: Final = 60_000  # a suspicion that is gone sooner is not confirmed
 FREE_SHARE: Final = 0.65  # of free flow, past what blocks
 ONE_BLOCKAGE_STATIONS: Final = 3  # suspicions so close together are one
@@ -33,11 +34,11 @@ class Passage:
         return self.vehicles * 3_600_000 / self.pace_sum_ms_per_km if self.vehicles else None
 
 
-def passages(windows: Iterable[WindowSummary]) -> dict[int, Passage]:
-    """What passed each segment in these windows."""
+def passages(windows: Iterable[WindowSummary], now_ms: int) -> dict[int, Passage]:
+    """What passed each segment lately, by these windows, each of which is told once."""
     passed: dict[int, Passage] = {}
     for window in windows:
-        for segment in window.segments:
+        for segment in window.segments if window.window_start_ms >= now_ms - LATELY_MS else ():
             sum_so_far = passed.get(segment.number, Passage())
             passed[segment.number] = Passage(
                 sum_so_far.vehicles + segment.sketch.vehicle_count,

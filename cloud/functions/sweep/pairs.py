@@ -46,6 +46,11 @@ class PairJudge:
         return frozenset(self._timelines_of)
 
     @property
+    def learned(self) -> bool:
+        """Whether a profile has changed since the last pass."""
+        return any(profile.changed for stretch in self.stretches for profile in stretch.profiles)
+
+    @property
     def pairs(self) -> frozenset[int]:
         """Numbers of the segments at which a judged pair begins."""
         return frozenset(station.number for stretch in self.stretches for station in stretch.stations[: stretch.pairs])
@@ -53,6 +58,11 @@ class PairJudge:
     def standing(self) -> list[PairChange]:
         """The alerts that are up, as they were raised, with the speeds of now."""
         return [change for stretch in self.stretches for change in stretch.standing()]
+
+    def wants(self, gateway: str, start_ms: int, epoch_ms: int, revision: int) -> bool:
+        """Whether such a window would change anything, for those who have not decoded it yet."""
+        timelines = self._timelines_of.get(gateway, ())
+        return any(timeline.wants(gateway, start_ms, epoch_ms, revision) for timeline in timelines)
 
     def take(self, windows: Iterable[WindowSummary]) -> None:
         """Let windows wait for the next pass; what is known of them already changes nothing."""

@@ -1,13 +1,15 @@
 """The judge's memory as bytes, so that the next pass goes on where this one ended: deflated JSON.
 
-Two pieces, because they change at different times: `dump` after every pass, `dump_profiles` once a quarter of an hour.
-A stretch is found again by its stations; one whose stations have changed begins anew.
+In two sorts, because they change at different times: `dump` after every pass, `dump_profiles` each quarter of an hour.
+Each is in pieces that fit into an item, and it does not matter which piece has a stretch: it is found again by its
+stations. One whose stations have changed begins anew.
 """
 
 import base64
 import json
 import zlib
 from array import array
+from collections.abc import Iterable
 from typing import Any, Final
 
 from cloud.functions.sweep.pairs import PairJudge
@@ -15,10 +17,11 @@ from cloud.functions.sweep.pairs_profile import BINS, PairProfile
 from cloud.functions.sweep.pairs_stretch import Stretch, Told
 from cloud.functions.sweep.pairs_timeline import Piece, Timeline
 
+STRETCHES_A_PIECE: Final = 100  # at most about 250 KB
 LAYOUT: Final = 1  # a memory of another one is not taken up
 
 
-def dump(judge: PairJudge) -> bytes:
+def dump(judge: PairJudge) -> list[bytes]:
     """What `restore` takes up; profiles apart."""
     return _pack(
         {
@@ -38,7 +41,7 @@ def dump(judge: PairJudge) -> bytes:
     )
 
 
-def restore(judge: PairJudge, stored: bytes) -> int:
+def restore(judge: PairJudge, stored: Iterable[bytes]) -> int:
     """Take up a memory; returns how many stretches go on."""
     found = _unpack(stored)
     for stretch, timeline in zip(judge.stretches, judge.timelines, strict=True):
@@ -51,7 +54,7 @@ def restore(judge: PairJudge, stored: bytes) -> int:
     return sum(_name(stretch) in found for stretch in judge.stretches)
 
 
-def dump_profiles(judge: PairJudge) -> bytes:
+def dump_profiles(judge: PairJudge) -> list[bytes]:
     """What each pair has learned of its days, for `restore_profiles`."""
     return _pack(
         {
@@ -64,7 +67,7 @@ def dump_profiles(judge: PairJudge) -> bytes:
     )
 
 
-def restore_profiles(judge: PairJudge, stored: bytes) -> None:
+def restore_profiles(judge: PairJudge, stored: Iterable[bytes]) -> None:
     """Take up what was learned."""
     found = _unpack(stored)
     for stretch in judge.stretches:
@@ -90,12 +93,17 @@ def _name(stretch: Stretch) -> str:
     return "-".join(f"{station.gateway}/{station.number}" for station in stretch.stations)
 
 
-def _pack(by_stretch: dict[str, Any]) -> bytes:
-    text = json.dumps({"layout": LAYOUT, "stretches": by_stretch}, separators=(",", ":"))
-    return zlib.compress(text.encode(), level=1)
+def _pack(by_stretch: dict[str, Any]) -> list[bytes]:
+    names = list(by_stretch)
+    pieces = [names[first : first + STRETCHES_A_PIECE] for first in range(0, len(names), STRETCHES_A_PIECE)]
+    memories = [{"layout": LAYOUT, "stretches": {name: by_stretch[name] for name in piece}} for piece in pieces]
+    return [zlib.compress(json.dumps(memory, separators=(",", ":")).encode(), level=1) for memory in memories]
 
 
-def _unpack(stored: bytes) -> dict[str, Any]:
-    memory = json.loads(zlib.decompress(stored))
-    found: dict[str, Any] = memory["stretches"] if memory["layout"] == LAYOUT else {}
+def _unpack(stored: Iterable[bytes]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for piece in stored:
+        memory = json.loads(zlib.decompress(piece))
+        if memory["layout"] == LAYOUT:
+            found = memory["stretches"] | found  # a piece that is left over from a larger city comes last
     return found

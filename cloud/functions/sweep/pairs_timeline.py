@@ -47,20 +47,22 @@ class Timeline:
         self.judged_until_ms: int | None = None
         self.waiting: dict[str, dict[tuple[int, int], Piece]] = {station.gateway: {} for station in stations}
 
+    def wants(self, gateway: str, start_ms: int, epoch_ms: int, revision: int) -> bool:
+        """Whether a window of one of the gateways is neither past its turn nor known."""
+        held = self.waiting[gateway].get((start_ms, epoch_ms))
+        is_past = self.judged_until_ms is not None and start_ms < self.judged_until_ms
+        return not is_past and (held is None or held.revision < revision)
+
     def take(self, window: WindowSummary) -> None:
-        """Let a window of one of the gateways wait for its turn; unless that is past."""
+        """Let a window of one of the gateways wait for its turn, if it is wanted."""
         start_ms = window.window_start_ms
-        if self.judged_until_ms is not None and start_ms < self.judged_until_ms:
-            return
-        waiting = self.waiting[window.gateway]
-        held = waiting.get((start_ms, window.epoch_ms))
-        if held is not None and held.revision >= window.revision:
+        if not self.wants(window.gateway, start_ms, window.epoch_ms, window.revision):
             return
         summaries = {segment.number: segment for segment in window.segments}
         told = tuple(
             _told_of(summaries.get(station.number)) for station in self._stations if station.gateway == window.gateway
         )
-        waiting[start_ms, window.epoch_ms] = Piece(window.window_ms, window.revision, told)
+        self.waiting[window.gateway][start_ms, window.epoch_ms] = Piece(window.window_ms, window.revision, told)
 
     def steps(self, now_ms: int) -> Iterator[Step]:
         """The steps that are due, in order."""

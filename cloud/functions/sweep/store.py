@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from cloud.functions.shared.aws import error_code
 from cloud.functions.sweep.gateway import NOT_A_GATEWAY, Gateway, read_gateway, sweeps_attributes
+from cloud.functions.sweep.pairs import RoadSegment
 from cloud.functions.sweep.settings import Settings
 from cloud.functions.sweep.windows import StoredWindow, stored_window
 
@@ -96,13 +97,36 @@ class Store:
             Item={"gateway": {"S": NOT_A_GATEWAY + name}, "memory": {"B": memory}},
         )
 
+    def road_segments(self) -> list[RoadSegment]:
+        """What the catalogue says of the segments, but for retired ones."""
+        names = ("segment", "segment_id", "assigned_gateway", "road_class", "free_flow_kmh", "downstream")
+        items = self._pages(
+            "scan",
+            TableName=self._settings.segments_table,
+            FilterExpression="attribute_exists(road_class) AND attribute_not_exists(retired_ms)",
+            ProjectionExpression=", ".join(f"#{name}" for name in names),
+            ExpressionAttributeNames={f"#{name}": name for name in names},
+        )
+        return [
+            RoadSegment(
+                segment=int(item["segment"]["N"]),
+                segment_id=item["segment_id"]["S"],
+                gateway=item["assigned_gateway"]["S"],
+                road_class=item["road_class"]["S"],
+                free_flow_kmh=float(item["free_flow_kmh"]["N"]),
+                downstream=int(item["downstream"]["N"]) if "downstream" in item else None,
+            )
+            for item in items
+        ]
+
     def stale_segments(self, before_ms: int) -> list[tuple[int, int]]:
         """Number and time of the state of segments that claim one which nobody has renewed since `before_ms`."""
         items = self._pages(
             "scan",
             TableName=self._settings.segments_table,
             FilterExpression="updated_ms < :before AND congestion_state <> :unknown",
-            ProjectionExpression="segment, updated_ms",
+            ProjectionExpression="#segment, updated_ms",
+            ExpressionAttributeNames={"#segment": "segment"},  # a word of the query language
             ExpressionAttributeValues={":before": {"N": str(before_ms)}, ":unknown": {"S": "unknown"}},
         )
         return [(int(item["segment"]["N"]), int(item["updated_ms"]["N"])) for item in items]

@@ -15,7 +15,6 @@ from cloud.functions.sweep.liveness import Patience
 from cloud.functions.sweep.windows import MAX_WINDOW_MS, StoredWindow
 from roadside.contract.bus import Announcement, BusEvent
 from roadside.contract.commands import ResendCommand
-from roadside.contract.summary import WindowSummary
 
 # Passes overlap by so much, for windows that came late: what comes later still is found as the filling of a gap.
 OVERLAP_MS: Final = 90_000
@@ -53,15 +52,11 @@ class NeighbourJudge(Protocol):
     A pass that dies in between is followed by one that finds the memory as it was, and whose events have the same ids.
     """
 
-    def judge(self, windows: Mapping[str, Sequence[WindowSummary]], now_ms: int) -> list[BusEvent]:
+    def judge(self, windows: Mapping[str, Sequence[StoredWindow]], now_ms: int) -> list[BusEvent]:
         """What follows from the windows since the last pass, by gateway in order of time; passes overlap."""
 
     def commit(self) -> None:
         """Keep the memory: all is announced."""
-
-    @property
-    def gateways(self) -> frozenset[str]:
-        """Those whose windows are wanted; those of others are not decoded."""
 
 
 @dataclass(slots=True)
@@ -267,11 +262,7 @@ class Sweep:
 
     def _let_judge(self, judge: NeighbourJudge, found: Sequence[_Found], now_ms: int, outcome: Outcome) -> None:
         """A judge that fails does not stop the others, nor what a gateway's silence means."""
-        windows = {
-            each.gateway.name: [summary for window in each.windows if (summary := window.summary()) is not None]
-            for each in found
-            if each.gateway.name in judge.gateways
-        }
+        windows = {each.gateway.name: each.windows for each in found}
         try:
             events = judge.judge(windows, now_ms)
             outcome.announced += len(self._announcer.announce_all(events, now_ms))

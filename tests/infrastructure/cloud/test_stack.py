@@ -211,6 +211,7 @@ ROLES = {
         ("dynamodb:Scan", "<TablesSegments.Arn>"),
         ("dynamodb:UpdateItem", "<TablesSegments.Arn>"),
         ("dynamodb:BatchGetItem", "<TablesAlerts.Arn>"),
+        ("dynamodb:Query", "<TablesAlerts.Arn>/index/Open"),
         ("dynamodb:PutItem", "<TablesAlerts.Arn>"),
         ("dynamodb:GetItem", "<TablesGateways.Arn>"),
         ("dynamodb:PutItem", "<TablesGateways.Arn>"),

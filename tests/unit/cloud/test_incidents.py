@@ -140,6 +140,7 @@ def test_passages_add_up_over_windows() -> None:
     segment = SegmentSummary(7, sketch=SpeedSketch(300, (4,)), pace_sum_ms_per_km=160_000)
     windows = [WindowSummary("g", 1, n, 10_000 * n, 10_000, (segment, SegmentSummary(8))) for n in range(6)]
 
-    passed = passages(windows)
+    passed = passages(windows, 75_000)
     assert passed == {7: Passage(24, 960_000), 8: Passage()}
+    assert passages(windows, 95_001) == {7: Passage(12, 480_000), 8: Passage()}
     assert (passed[7].speed_kmh, passed[8].speed_kmh) == (90.0, None)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from cloud.functions.sweep.sweep import MAX_CATCH_UP_MS
+from cloud.functions.sweep.windows import StoredWindow
 from roadside.contract.bus import BusEvent, DataNotice, GatewayNotice
-from roadside.contract.summary import WindowSummary
 from tests.unit.cloud.gateway_events import BORDER_INCIDENT
 from tests.unit.cloud.messages import EPOCH_MS, START_MS
 from tests.unit.cloud.sweep.fleet import GATEWAY, MINUTE_MS, Fleet, steady, window
@@ -228,20 +228,16 @@ class Neighbours:
         self.given: list[int] = []
         self.committed = 0
 
-    @property
-    def gateways(self) -> frozenset[str]:
-        return frozenset({GATEWAY})
-
-    def judge(self, windows: Mapping[str, Sequence[WindowSummary]], now_ms: int) -> list[BusEvent]:
-        assert set(windows) <= self.gateways
-        self.given.append(sum(len(of_one) for of_one in windows.values()))
+    def judge(self, windows: Mapping[str, Sequence[StoredWindow]], now_ms: int) -> list[BusEvent]:
+        assert set(windows) == {GATEWAY, "gw-0002"}
+        self.given.append(len(windows[GATEWAY]))
         return [BORDER_INCIDENT]
 
     def commit(self) -> None:
         self.committed += 1
 
 
-def test_judge_of_neighbours_sees_the_windows_it_wants_and_keeps_its_memory_when_all_is_told() -> None:
+def test_judge_of_neighbours_sees_the_windows_and_keeps_its_memory_when_all_is_told() -> None:
     fleet, judge = Fleet(), Neighbours()
     fleet.add(*steady(range(29)), *steady(range(29), "gw-0002"))
 
