@@ -5,10 +5,10 @@
 -- visuals: faults
 -- refresh: daily
 --
--- day                     timestamp  key  UTC day   start of the day
--- fault                   text       key  name      silent, dead, stuck_on, constant, chatter, occupancy_scale, undercount
--- faulty_h                double     sum  sensor-h  time in that fault
--- share_of_sensor_time    double     sum  share     of the time that all sensors were told of on that day
+-- day            timestamp  key  UTC day   start of the day
+-- fault          text       key  name      silent, dead, stuck_on, constant, chatter, occupancy_scale, undercount
+-- faulty_h       double     sum  sensor-h  time in that fault
+-- faulty_share   double     sum  share     of the time that all sensors were told of on that day
 WITH intervals AS (
     SELECT DISTINCT gateway, epoch_ms, interval_start_ms, interval_ms, sensor, fault
     FROM sensor_intervals
@@ -31,9 +31,9 @@ shares AS (
         day,
         fault,
         fault_ms / 3.6e6 AS faulty_h,
-        fault_ms * 1e0 / sum(fault_ms) OVER (PARTITION BY day) AS share_of_sensor_time
+        fault_ms * 1e0 / sum(fault_ms) OVER (PARTITION BY day) AS faulty_share
     FROM by_fault
 )
-SELECT day, fault, faulty_h, share_of_sensor_time
+SELECT day, fault, faulty_h, faulty_share
 FROM shares
 WHERE fault IS NOT NULL

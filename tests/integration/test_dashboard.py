@@ -129,7 +129,7 @@ def row(*texts: str | None) -> dict[str, Any]:
 
 def test_athenas_texts_become_values_page_by_page(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cloud.dashboard.athena._POLL_S", 0.0)
-    head = row("day", "fault", "faulty_h", "share_of_sensor_time")
+    head = row("day", "fault", "faulty_h", "faulty_share")
     first = [head, row("2026-11-24 00:00:00.000", "silent", "3.5", "1.2E-3")]
     with Stubber(client) as stub:
         started(stub)
@@ -145,8 +145,8 @@ def test_athenas_texts_become_values_page_by_page(client: Any, monkeypatch: pyte
         )
         rows = ask(client)
     assert rows == [
-        {"day": dt.datetime(2026, 11, 24), "fault": "silent", "faulty_h": 3.5, "share_of_sensor_time": 0.0012},  # noqa: DTZ001
-        {"day": dt.datetime(2026, 11, 25), "fault": None, "faulty_h": 1.0, "share_of_sensor_time": None},  # noqa: DTZ001
+        {"day": dt.datetime(2026, 11, 24), "fault": "silent", "faulty_h": 3.5, "faulty_share": 0.0012},  # noqa: DTZ001
+        {"day": dt.datetime(2026, 11, 25), "fault": None, "faulty_h": 1.0, "faulty_share": None},  # noqa: DTZ001
     ]
 
 

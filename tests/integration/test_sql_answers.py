@@ -312,7 +312,7 @@ def test_sensors_in_fault_are_a_share_of_all_sensors_time(lake: duckdb.DuckDBPyC
     insert(lake, lake_tables.SENSOR_INTERVALS, rows + rows[-1:])  # a repeated row counts once
     start = MONDAY.replace(tzinfo=None)
     health = answer(lake, queries.load("sensor_health"))
-    assert sorted((row["day"], row["fault"], row["faulty_h"], row["share_of_sensor_time"]) for row in health) == [
+    assert sorted((row["day"], row["fault"], row["faulty_h"], row["faulty_share"]) for row in health) == [
         (start, "silent", 1, 0.125),
         (start, "stuck_on", 1, 0.125),
     ]

@@ -159,7 +159,7 @@ def rows_of(key: str) -> list[sums.Row]:
             | {"duration_min": None, "lowest_speed": None, **incident},
         ],
         "sensor_health": [
-            {"day": at.replace(hour=0, minute=0), "fault": "stuck_on", "faulty_h": 3.0, "share_of_sensor_time": 0.005}
+            {"day": at.replace(hour=0, minute=0), "fault": "stuck_on", "faulty_h": 3.0, "faulty_share": 0.005}
         ],
         "worst_sensors": [
             {"rank": 1, "sensor": 49, "gateway": "gw-1", "district": "Harbour", "fault": "stuck_on", "faulty_h": 158.0}
@@ -190,7 +190,7 @@ def rows_of(key: str) -> list[sums.Row]:
         ("congestion-now", "Highest congested share at 16:55: 10 %"),
         ("incident-log", "seg-9: duration 42 min"),
         ("incidents-by-district", "Most incidents in Harbour: 2"),
-        ("faults", "Highest share of sensor time on Tue 24 Nov: 0.5 %"),
+        ("faults", "Highest faulty share on Tue 24 Nov: 0.5 %"),
         ("missing", "Highest missing share on Tue 24 Nov: 24 %"),
         ("worst-sensors", "Sensor 49: faulty 158 h"),
         ("worst-gateways", "gw-<1>: missing 24 segment-h"),
