@@ -42,7 +42,7 @@ def run(
         list[Chaos] | None, typer.Option(help="What to break on purpose in mid-run; give it several times, or all.")
     ] = None,
     break_window: Annotated[
-        Break, typer.Option(help="Damage one stored window before verification, to see that it is found.")
+        Break, typer.Option(help="Damage a stored window or the lake before verification, to see that it is found.")
     ] = Break.NONE,
     auth: Annotated[bool, typer.Option(help="Enforce IAM and IoT policies in the local cloud.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for report.json, logs and databases.")] = Path("out"),

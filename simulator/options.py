@@ -9,11 +9,12 @@ from simulator.faults import Chaos
 
 
 class Break(StrEnum):
-    """What is damaged in the windows table before verification, to see that verification finds it."""
+    """What is damaged before verification, to see that verification finds it: a stored window, or rows in the lake."""
 
     NONE = "none"
     MISSING = "missing"
     WRONG = "wrong"
+    LAKE = "lake"
 
 
 class NucleusProfile(StrEnum):

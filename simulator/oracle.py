@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 NO_SPEED: Final = -1
+HOUR_MS: Final = 3_600_000
 
 # docs/numerics.md, "Congestion".
 ENTER_SPEED_RATIO: Final = 0.58
@@ -137,12 +138,16 @@ class Oracle:
 
     def windows(self) -> dict[int, dict[int, SegmentTruth]]:
         """For every window start, the truth of every segment by number; segments without readings are left out."""
-        return self._summarise(self._all())
+        return self._summarise(self._all(), self.window_ms)
+
+    def hours(self) -> dict[int, dict[int, SegmentTruth]]:
+        """As `windows`, of UTC hours: from the readings, not from the windows."""
+        return self._summarise(self._all(), HOUR_MS)
 
     def alerts(self) -> list[AlertTruth]:
         """The alerts that follow from what was delivered before each window closed, in order."""
         readings = self._all()
-        windows = self._summarise(_select(readings, self._on_time(readings)))
+        windows = self._summarise(_select(readings, self._on_time(readings)), self.window_ms)
         if not windows:
             return []
         # Streets need two signal cycles of observation, longer than any run that is verified here by default.
@@ -220,12 +225,12 @@ class Oracle:
 
         return _Tick(*(column(name) for name in _Tick.__dataclass_fields__))
 
-    def _summarise(self, readings: _Tick) -> dict[int, dict[int, SegmentTruth]]:
+    def _summarise(self, readings: _Tick, length_ms: int) -> dict[int, dict[int, SegmentTruth]]:
         """Sort the readings by window, segment and speed; then every sum is one over neighbouring rows."""
         truth: dict[int, dict[int, SegmentTruth]] = defaultdict(dict)
         if not len(readings.sensor):
             return truth
-        window = readings.timestamp_ms // self.window_ms
+        window = readings.timestamp_ms // length_ms
         segment = self.segment_of_sensor[readings.sensor]
         order = np.lexsort((readings.speed_dkmh, segment, window))
         rows = _select(readings, order)
@@ -259,7 +264,7 @@ class Oracle:
         )
         for of_window, of_segment, count, sensor_count, passed, speeds, pace, squares, covered, (low, high) in columns:
             ordered = vehicles[low:high]
-            truth[of_window * self.window_ms][of_segment] = SegmentTruth(
+            truth[of_window * length_ms][of_segment] = SegmentTruth(
                 readings=count,
                 sensors=sensor_count,
                 vehicle_count=passed,

@@ -28,6 +28,10 @@ def _times(factor: float | None) -> str:
     return "unknown" if factor is None else f"{factor:,} x"
 
 
+def _of_lake(report: Report, what: str) -> str:
+    return ", ".join(f"{report[f'{what}_rows_{name}']:,}" for name in ("expected", "missing", "wrong"))
+
+
 def write_report(report: Report, out: Path) -> Path:
     """Write `report.json` into `out`."""
     out.mkdir(parents=True, exist_ok=True)
@@ -58,6 +62,8 @@ def print_report(report: Report, console: Console) -> None:
         ("readings late, then corrected", f"{report['readings_late']:,}"),
         ("windows stored of expected", f"{report['windows_stored']:,} of {report['windows_expected']:,}"),
         ("windows missing, wrong", f"{report['windows_missing']}, {report['windows_wrong']}"),
+        ("hours of segments in the lake, missing, wrong", _of_lake(report, "lake")),
+        ("the same in the rollup", _of_lake(report, "rollup")),
         ("events delivered of expected", f"{report['events_delivered']} of {report['events_expected']}"),
         ("chaos", ", ".join(f"{count} {kind}" for kind, count in report["chaos_counts"].items()) or "none"),
         ("messages published", f"{report['messages_published']:,} instead of {report['raw_messages']:,}"),

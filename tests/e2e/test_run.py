@@ -25,6 +25,7 @@ RUNS = {
     "lite": [*CHAOS, "--profile", "lite"],
     "missing": ["--break-window", "missing"],
     "wrong": ["--break-window", "wrong"],
+    "lake": ["--break-window", "lake"],
 }
 # What is promised of report.json.
 KEYS = {
@@ -36,6 +37,12 @@ KEYS = {
     "windows_stored",
     "windows_missing",
     "windows_wrong",
+    "lake_rows_expected",
+    "lake_rows_missing",
+    "lake_rows_wrong",
+    "rollup_rows_expected",
+    "rollup_rows_missing",
+    "rollup_rows_wrong",
     "events_expected",
     "events_delivered",
     "messages_published",
@@ -168,3 +175,13 @@ def test_wrong_window_is_named_with_its_segment_and_exits_1(runs: dict[str, Run]
     [finding] = run.report["findings"]
     assert "speed_sum_dkmh is" in finding["what"]
     assert f"{finding['gateway']} {finding['window_start_ms']}" in run.output
+
+
+def test_a_damaged_lake_is_found_and_exits_1_though_every_window_is_right(runs: dict[str, Run]) -> None:
+    run = runs["lake"]
+    report = run.report
+    assert (run.exit_code, report["ok"]) == (1, False), run.output
+    assert (report["windows_missing"], report["windows_wrong"], report["findings"]) == (0, 0, []), run.output
+    assert report["lake_rows_missing"] + report["lake_rows_wrong"] > 0
+    assert (report["rollup_rows_missing"], report["rollup_rows_wrong"]) == (0, 0), run.output
+    assert any(problem.startswith("lake: segment_windows: segment ") for problem in report["problems"])

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from simulator import run as run_module
+from simulator import settling
 from simulator.options import RunOptions
 from simulator.report import latency_summary, print_report, ratio, write_report
-from simulator.run import _last_results_s
 
 REPORT: dict[str, Any] = {
     "ok": True,
@@ -27,6 +26,12 @@ REPORT: dict[str, Any] = {
     "windows_expected": 1201,
     "windows_missing": 1,
     "windows_wrong": 2,
+    "lake_rows_expected": 5000,
+    "lake_rows_missing": 3,
+    "lake_rows_wrong": 4,
+    "rollup_rows_expected": 5000,
+    "rollup_rows_missing": 0,
+    "rollup_rows_wrong": 1,
     "events_delivered": 7,
     "events_expected": 8,
     "messages_published": 1500,
@@ -108,8 +113,8 @@ def test_run_waits_until_silence_has_closed_the_last_window(
     """The gateway's clock: silent for 5 s, then event time goes on; a window closes 2 s after its end."""
     start = 1_700_000_000 + start_s
     last_reading_s = start + 14 - 0.001
-    monkeypatch.setattr(run_module.time, "time", lambda: start + 16.0)
-    waits_until_s = _last_results_s(RunOptions(duration_s=14, window_s=window_s), start * 1000)
+    monkeypatch.setattr(settling.time, "time", lambda: start + 16.0)
+    waits_until_s = settling.last_results_s(RunOptions(duration_s=14, window_s=window_s), start * 1000)
     end_s = last_reading_s // window_s * window_s + window_s
     closed_s = last_reading_s + 5 + (end_s + 2 - last_reading_s)
     assert closed_s + 3 <= waits_until_s <= closed_s + 13
@@ -118,7 +123,7 @@ def test_run_waits_until_silence_has_closed_the_last_window(
 
 def test_run_on_a_slow_machine_waits_for_silence_as_much_longer_as_it_was_late(monkeypatch: pytest.MonkeyPatch) -> None:
     def waits_until_s(now_s: float) -> float:
-        monkeypatch.setattr(run_module.time, "time", lambda: now_s)
-        return _last_results_s(RunOptions(duration_s=14), 1_700_000_000_000)
+        monkeypatch.setattr(settling.time, "time", lambda: now_s)
+        return settling.last_results_s(RunOptions(duration_s=14), 1_700_000_000_000)
 
     assert waits_until_s(1_700_000_116.0) == waits_until_s(1_700_000_016.0) + 100
