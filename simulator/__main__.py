@@ -111,7 +111,9 @@ def run(
 @app.command()
 def replay(
     folder: Annotated[Path, typer.Argument(help="Folder with sensors.csv and readings*.csv[.gz].")],
-    out: Annotated[Path, typer.Option(help="Folder for the files that it writes.")] = Path("out/replay"),
+    out: Annotated[
+        Path, typer.Option(help="Folder for windows.csv, states.csv, events.csv, confirmations.csv, sensor_faults.csv.")
+    ] = Path("out/replay"),
     window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
     lateness_s: Annotated[
         float, typer.Option(min=0, max=3600, help="How far a row may stand behind a newer one and be on time.")
