@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloud.capacity.city import City, Operation
-from cloud.capacity.roadside import sweep_pass_s, traffic
+from cloud.capacity.roadside import ROW_JSON_BYTES, sweep_pass_s, traffic
 from cloud.capacity.sizing import size
 
 _QUOTAS: Final = "https://docs.aws.amazon.com/general/latest/gr"
@@ -56,7 +56,12 @@ def limits(city: City, operation: Operation) -> tuple[Limit, ...]:
         ),
         Limit("DynamoDB: writes to a table", windows_per_s, 40_000, "units a second", True, f"{_QUOTAS}/ddb.html"),
         Limit(
-            "Firehose: rows by direct put", rows_per_s * 390 / 1024**2, 5, "MiB a second", True, f"{_QUOTAS}/fh.html"
+            "Firehose: rows by direct put",
+            rows_per_s * ROW_JSON_BYTES / 1024**2,
+            5,
+            "MiB a second",
+            True,
+            f"{_QUOTAS}/fh.html",
         ),
         Limit("EventBridge: events put", _busiest_events_per_s(city), 10_000, "a second", True, f"{_QUOTAS}/ev.html"),
         Limit("contract: segments on a gateway", city.segments / city.gateways, 4096, "segments", False, _CONTRACT),

@@ -45,7 +45,7 @@ class AckLedger:
 
 
 class AckPublisher:
-    """Publishes acks at QoS 1."""
+    """Publishes acks at QoS 0: the gateway's confirmation would be metered, and a lost ack costs one message more."""
 
     def __init__(self, client: "IoTDataPlaneClient", logger: Logger) -> None:
         self._client = client
@@ -60,7 +60,7 @@ class AckPublisher:
 
     def _publish(self, gateway: str, ack: Ack) -> bool:
         try:
-            self._client.publish(topic=topics.acks(gateway), qos=1, payload=encode_ack(ack))
+            self._client.publish(topic=topics.acks(gateway), qos=0, payload=encode_ack(ack))
         except AwsError as error:
             self._logger.warning(
                 "ack not published", extra={"gateway": gateway, "epoch_ms": ack.epoch_ms, "error": str(error)}

@@ -1,6 +1,7 @@
 """`simulator plan` prints and writes what the model computes, from one sensor to fifty million."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from cloud.capacity.city import City, CityError, Operation
+from cloud.capacity.prices import load_prices
 from cloud.capacity.roadside import traffic
 from monitor.settings import MonitorSettings
 from simulator.__main__ import app
-from simulator.plan import as_measured, as_operated
+from simulator.plan import as_measured, as_operated, make_plan
+
+ROOT = Path(__file__).resolve().parents[3]
 
 # Of a minute of the demo.
 REPORT: dict[str, Any] = {
@@ -43,6 +47,18 @@ def test_plan_of_the_reference_city_holds_both_designs_and_all_lines(tmp_path: P
     assert {line["service"] for line in written["lines"]} == set(written["services"])
     assert written["assumptions"]["gateways"] == 200
     assert "bar: at most $160" in printed
+
+
+def test_the_table_in_the_operations_page_is_the_plans() -> None:
+    page = (ROOT / "docs" / "operations" / "cloud.md").read_text()
+    made = make_plan(City(50_000, 200), as_operated(), load_prices())
+    table = dict(re.findall(r"^\| \**([A-Za-z0-9 ,]+?)\** \| \**(\d+)\** \|", page, flags=re.MULTILINE))
+    services = made.ours.by_service()
+
+    assert int(table["all"]) == pytest.approx(made.ours.usd, rel=0.02)
+    for row in ("DynamoDB", "IoT Core", "Greengrass", "Firehose, S3", "CloudWatch", "Kinesis", "Lambda"):
+        assert int(table[row]) == pytest.approx(sum(services[name] for name in row.split(", ")), rel=0.05, abs=1), row
+    assert made.way_of_a_window_usd == pytest.approx(104, abs=2)
 
 
 @pytest.mark.parametrize("sensors", [1, 50_000_000])
