@@ -5,6 +5,7 @@ from typing import Any
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
+from cloud import lake_tables
 from cloud.config import Config
 from cloud.parts.alerting import Alerting
 from cloud.parts.announcing import Announcing
@@ -104,6 +105,9 @@ class TrafficAnalyticsPlatformStack(Stack):
         self._output("GatewayEventsQueueUrl", announcing.events.queue_url, "Events on their way to the alerts function")
         self._output("AlertsFunction", announcing.alerts.function_name, "Publishes events")
         self._output("RollupFunction", rollup.function.function_name, "Rolls up hours and days, also by hand")
+        rows = delivery.streams
+        self._output("WindowRowsStream", rows[lake_tables.SEGMENT_WINDOWS.name].ref, "Rows of windows into the lake")
+        self._output("SensorRowsStream", rows[lake_tables.SENSOR_INTERVALS.name].ref, "Rows of sensors into the lake")
         self._output("LakeBucket", lake.bucket.bucket_name, "Rows and rollups, described in the Glue database")
         self._output("LakeDatabase", lake.database_name, "Glue database of the lake")
         self._output("Workgroup", lake.workgroup.ref, "Athena workgroup with bounds and encryption")

@@ -153,3 +153,30 @@ def test_athena_bounds_what_a_query_reads_and_encrypts_what_it_writes(stack: Syn
     results = configuration["ResultConfiguration"]
     assert results["EncryptionConfiguration"] == {"EncryptionOption": "SSE_S3"}
     assert results["OutputLocation"] == "s3://<LakeBucket>/athena-results/"
+
+
+def test_rollup_runs_every_quarter_of_an_hour_and_the_next_run_does_what_one_did_not(stack: Synthesised) -> None:
+    schedule = stack.resolve(stack.one("AWS::Scheduler::Schedule", "Rollup"))
+    assert schedule["ScheduleExpression"] == "rate(15 minutes)"
+    assert schedule["Target"]["Arn"] == "<Rollup.Arn>"
+    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
+    assert schedule["Target"]["DeadLetterConfig"] == {"Arn": "<IngestUndelivered.Arn>"}
+    assert stack.one("AWS::Lambda::Function", "Rollup")["Timeout"] == 15 * 60
+
+
+def test_rollup_may_read_windows_and_write_rollups_and_no_more(stack: Synthesised) -> None:
+    role = stack.resolve(stack.one("AWS::IAM::Role", "RollupRole"))
+    allowed = {
+        (action, statement["Resource"])
+        for statement in role["Policies"][0]["PolicyDocument"]["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+    assert {(action, resource) for action, resource in allowed if not action.startswith(("logs:", "xray:"))} == {
+        ("dynamodb:Query", "<TablesWindows.Arn>"),
+        ("dynamodb:Query", "<TablesHours.Arn>"),
+        ("dynamodb:UpdateItem", "<TablesHours.Arn>"),
+        ("s3:GetObject", "<LakeBucket.Arn>/hourly/*"),
+        ("s3:PutObject", "<LakeBucket.Arn>/hourly/*"),
+        ("s3:PutObject", "<LakeBucket.Arn>/daily/*"),
+        ("s3:ListBucket", "<LakeBucket.Arn>"),
+    }

@@ -67,6 +67,8 @@ def test_outputs_name_everything_a_simulator_needs(stack: Synthesised) -> None:
         "GatewayEventsQueueUrl": "<AnnouncingEvents>",
         "AlertsFunction": "<AnnouncingAlerts>",
         "RollupFunction": "<Rollup>",
+        "WindowRowsStream": "<LakeDeliverysegmentwindows>",
+        "SensorRowsStream": "<LakeDeliverysensorintervals>",
         "LakeBucket": "<LakeBucket>",
         "LakeDatabase": "<LakeDatabase>",
         "Workgroup": "<LakeWorkgroup>",
