@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -307,11 +308,21 @@ class Pipeline:
             batch = intake.decode(topic, payload, generation.registry)
             if batch is not None:
                 generation.feed(batch, wall_ms, steady_ms, is_oldest=place == 0)
-        newest = self._generations[-1].aggregator.clock if self._generations else None
-        if newest is not None and newest.latest_ms is not None:
-            # Event time is the gateway's: the older generations' last windows need not wait for silence.
-            for generation in self._generations[:-1]:
-                generation.aggregator.clock.observe(newest.latest_ms, newest.latest_at_steady_ms)
+        self._share_time(steady_ms)
+
+    def _share_time(self, steady_ms: int) -> None:
+        """Event time is the gateway's: what one generation has learned of it, all of them know.
+
+        The newest may not have begun, and still has to tell readings of the future; the last windows of older ones need
+        not wait for silence.
+        """
+        clocks = [generation.aggregator.clock for generation in self._generations]
+        for older, newer in pairwise(clocks):
+            newer.share_trust(older, steady_ms)
+        for clock in clocks[:-1]:
+            clock.share_trust(clocks[-1], steady_ms)
+            if clocks[-1].latest_ms is not None:
+                clock.observe(clocks[-1].latest_ms, clocks[-1].latest_at_steady_ms)
 
     def _collect(self, generation: Generation, output: Output) -> None:
         if not output:

@@ -25,6 +25,7 @@ from tests.unit.aggregator.rig import (
 from tests.unit.aggregator.rig import settings as aggregator_settings
 
 HOUR_MS = 3_600_000
+TIME_KEPT_MS = 2000  # well below the distance at which a reading counts as one of the future
 
 weathers = st.builds(
     Weather,
@@ -66,7 +67,7 @@ class Story:
         self.fresh: list[tuple[int, list[Reading]]] = []  # told to this process
         self.safe: set[Reading] = set()  # told to one before, early enough to be on the disk
         self.disk_full_since_ms: int | None = None
-        self.time_told_ms: int | None = None  # when a reading of late came that knows what time it is
+        self.time_told_ms: list[int] = []  # when readings of late came, which know what time it is
 
     def run(self, step: tuple[str, Any]) -> None:
         what, argument = step
@@ -84,8 +85,8 @@ class Story:
         self.certain |= {reading for reading in told if f"s{reading.sensor}" in known}
         # Of a sensor that only an earlier configuration knew, or a later one will.
         self.perhaps = (self.perhaps | set(told)) - self.certain
-        if self.time_told_ms is None and any(r in self.certain and now_ms - r.at_ms <= 2000 for r in told):
-            self.time_told_ms = now_ms
+        if any(r in self.certain and now_ms - r.at_ms <= 2000 for r in told):
+            self.time_told_ms.append(now_ms)
 
     def time(self, by_ms: int) -> None:
         self.gateway.pass_time(by_ms)
@@ -109,13 +110,12 @@ class Story:
 
     def time_is_on_disk(self) -> bool:
         written_ms = self.gateway.wall_ms if self.disk_full_since_ms is None else self.disk_full_since_ms
-        return self.time_told_ms is not None and self.time_told_ms <= written_ms - JOURNAL_INTERVAL_MS
+        return bool(self.time_told_ms) and self.time_told_ms[0] <= written_ms - JOURNAL_INTERVAL_MS
 
     def crash(self, configured: Any) -> None:
         now_ms = self.gateway.wall_ms
         written_ms = now_ms if self.disk_full_since_ms is None else self.disk_full_since_ms
-        if not self.time_is_on_disk():
-            self.time_told_ms = None
+        self.time_told_ms = [at_ms for at_ms in self.time_told_ms if at_ms <= written_ms - JOURNAL_INTERVAL_MS]
         at_risk = [told for at_ms, told in self.fresh if at_ms > written_ms - JOURNAL_INTERVAL_MS]
         for at_ms, told in self.fresh:
             if at_ms <= written_ms - JOURNAL_INTERVAL_MS:
@@ -124,7 +124,10 @@ class Story:
         self.gateway.empty_disk()
         self.disk_full_since_ms = None
         # A reboot with a clock that is behind leaves nothing that knows the time.
-        self.gateway.crash(configured, reboots=self.gateway.clock_off_ms >= 0)
+        reboots = self.gateway.clock_off_ms >= 0
+        self.gateway.crash(configured, reboots=reboots)
+        if reboots and self.time_told_ms and self.gateway.wall_ms - self.time_told_ms[-1] > TIME_KEPT_MS:
+            self.time_told_ms = []  # nobody knows how long ago that was
         lost = {reading for told in at_risk for reading in told} - self.safe
         self.certain -= lost
         self.perhaps |= lost

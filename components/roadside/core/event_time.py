@@ -50,6 +50,12 @@ class EventClock:
         self.trusted_ms = agreed_ms if trusted_ms is None else max(agreed_ms, trusted_ms)
         self.trusted_at_steady_ms = steady_ms
 
+    def share_trust(self, other: "EventClock", steady_ms: int) -> None:
+        """What time it is, one generation of a gateway knows from another."""
+        theirs_ms, ours_ms = other._trusted_now_ms(steady_ms), self._trusted_now_ms(steady_ms)
+        if theirs_ms is not None and (ours_ms is None or ours_ms <= theirs_ms):  # anew also where they are equal
+            self.trusted_ms, self.trusted_at_steady_ms = theirs_ms, steady_ms
+
     def observe(self, newest_ms: int, steady_ms: int) -> None:
         """A reading of `newest_ms` has come. One that is not newer breaks no silence: it may be a repetition."""
         if self.latest_ms is None or newest_ms > self.latest_ms:
