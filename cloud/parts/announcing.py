@@ -4,6 +4,7 @@ from typing import Final
 
 from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_scheduler_targets as scheduler_targets
@@ -118,6 +119,7 @@ class Announcing(Construct):
                 "WINDOW_S": str(config.window_s),
                 "RETENTION_DAYS": str(config.retention_days),
                 "SEGMENT_REFRESH_S": str(config.segment_refresh_s),
+                "GATHER_ACKS": "true" if config.gather_acks else "false",
             },
             statements=[
                 allow(tables.windows.table_arn, "dynamodb:Query"),
@@ -137,6 +139,7 @@ class Announcing(Construct):
                     "iot:Publish",
                     because="Any gateway may have to send again: every gateway's commands topic and no other",
                 ),
+                *([_acknowledge_live_windows()] if config.gather_acks else []),
             ],
         )
         sweep.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
@@ -159,3 +162,11 @@ class Announcing(Construct):
             ),
         )
         return sweep
+
+
+def _acknowledge_live_windows() -> iam.PolicyStatement:
+    return allow(
+        f"arn:{Aws.PARTITION}:iot:{Aws.REGION}:{Aws.ACCOUNT_ID}:topic/{_EVERY_ACKS_TOPIC}",
+        "iot:Publish",
+        because="Live windows of any gateway are acknowledged: every gateway's acks topic and no other",
+    )

@@ -19,8 +19,8 @@ LEVEL_STEP: Final = 20
 # Windows that start later than this after their reception are stored, but no current state follows a wrong clock.
 MAX_FUTURE_MS: Final = 600_000
 # Longer windows begin too long before they come, and are so few that each may have an ack of its own.
-MAX_GATHERED_MS: Final = 30_000
-MAX_GATHERED_AGE_MS: Final = 45_000
+MAX_GATHERED_MS: Final = 20_000
+MAX_GATHERED_AGE_MS: Final = 30_000
 # Spreads the refreshes of a gateway's segments over the period: a prime number of seconds for each segment number.
 _PHASE_MS: Final = 7_919_000
 

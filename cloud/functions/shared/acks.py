@@ -16,9 +16,15 @@ if TYPE_CHECKING:
 
 
 class AckLedger:
-    """Gathers a batch's outcomes into one ack for each gateway and epoch."""
+    """Gathers a batch's outcomes into one ack for each gateway and epoch.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    gathered : it will hold all live windows that were stored in the last minutes
+    """
+
+    def __init__(self, *, gathered: bool = False) -> None:
+        self._gathered = gathered
         self._stored: dict[tuple[str, int], list[int]] = {}
         self._refused: dict[tuple[str, int], list[tuple[int, str]]] = {}
 
@@ -40,6 +46,7 @@ class AckLedger:
                     epoch_ms,
                     stored=tuple(sorted(set(self._stored.get(key, ())))),
                     refused=tuple(self._refused.get(key, ())),
+                    gathered=self._gathered,
                 ),
             )
 

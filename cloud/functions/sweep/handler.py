@@ -9,6 +9,7 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from cloud.functions.shared.acks import AckPublisher
 from cloud.functions.shared.alerts_table import AlertsTable
 from cloud.functions.shared.announcer import Announcer
 from cloud.functions.shared.aws import CLIENT_CONFIG
@@ -46,6 +47,7 @@ def sweep() -> Sweep:
         patience=Patience.for_windows(settings.window_s),
         segment_refresh_s=settings.segment_refresh_s,
         judges=[Neighbours(tables, alerts)],
+        acks=AckPublisher(iot, logger) if settings.gathers_acks else None,
     )
 
 
@@ -82,6 +84,7 @@ def _count(outcome: Outcome) -> dict[str, int]:
         "EventsAnnounced": outcome.announced,
         "ResendsAsked": outcome.commands,
         "CommandsFailed": outcome.commands_failed,
+        "AcksFailed": outcome.acks_failed,
         "SegmentsCleared": outcome.segments_cleared,
         "WindowsStalled": int(outcome.stalled),
     }

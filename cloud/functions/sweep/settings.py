@@ -17,6 +17,7 @@ class Settings:
     window_s : length of the fleet's windows
     retention_days : how long windows and alerts live
     segment_refresh_s : age at which the processor writes an unchanged segment's state again
+    gathers_acks : acknowledge live windows, which the processor leaves to the sweep
     """
 
     windows_table: str
@@ -27,6 +28,7 @@ class Settings:
     window_s: int
     retention_days: int
     segment_refresh_s: int
+    gathers_acks: bool
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> "Settings":
@@ -41,6 +43,7 @@ class Settings:
             window_s=environment.whole_number("WINDOW_S", 1, 3600),
             retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),
             segment_refresh_s=environment.whole_number("SEGMENT_REFRESH_S", 10, 86_400),
+            gathers_acks=environment.truth("GATHER_ACKS"),
         )
         environment.check()
         return settings

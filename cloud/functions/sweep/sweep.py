@@ -7,8 +7,10 @@ from typing import Final, Protocol
 
 from aws_lambda_powertools import Logger
 
+from cloud.functions.shared.acks import AckLedger
 from cloud.functions.shared.announcer import NotAnnouncedError
 from cloud.functions.shared.aws import AwsError
+from cloud.functions.shared.envelope import MessageId
 from cloud.functions.sweep import gaps, liveness
 from cloud.functions.sweep.gateway import Gateway
 from cloud.functions.sweep.liveness import Patience
@@ -17,7 +19,8 @@ from roadside.contract.bus import Announcement, BusEvent
 from roadside.contract.commands import ResendCommand
 
 # Passes overlap by so much, for windows that came late: what comes later still is found as the filling of a gap.
-OVERLAP_MS: Final = 90_000
+OVERLAP_MS: Final = 120_000
+ACK_EVERY_MS: Final = 110_000  # every second pass; both together are below MAX_ACK_DELAY_MS by the time of a pass
 MAX_CATCH_UP_MS: Final = 3_600_000  # after passes that failed
 MAX_AHEAD_MS: Final = 600_000  # of a gateway's clock
 OLD_BACKLOG_MS: Final = 60_000
@@ -46,6 +49,13 @@ class EventAnnouncer(Protocol):
     def announce_all(self, events: Sequence[BusEvent], now_ms: int) -> tuple[Announcement, ...]: ...
 
 
+class Acks(Protocol):
+    """What a pass needs to acknowledge windows."""
+
+    def publish(self, ledger: AckLedger) -> int:
+        """Publish the ledger's acks; how many could not be. From any thread."""
+
+
 class NeighbourJudge(Protocol):
     """Judges what no gateway sees alone. A pass calls `judge`, announces, then calls `commit`.
 
@@ -71,6 +81,7 @@ class Outcome:
     announced: int = 0
     commands: int = 0
     commands_failed: int = 0
+    acks_failed: int = 0
     segments_cleared: int = 0
     stalled: bool = False
     look_again: dict[str, int] = field(default_factory=dict)  # by gateway, when
@@ -96,6 +107,7 @@ class Sweep:
     ----------
     send : publishes a command to a gateway; raises AwsError
     judges : what neighbours tell
+    acks : publishes the acks of live windows, where the processor leaves them to the sweep
     """
 
     def __init__(
@@ -108,7 +120,9 @@ class Sweep:
         patience: Patience,
         segment_refresh_s: int,
         judges: Sequence[NeighbourJudge] = (),
+        acks: Acks | None = None,
     ) -> None:
+        self._acks = acks
         self._tables = tables
         self._announcer = announcer
         self._send = send
@@ -129,6 +143,8 @@ class Sweep:
         from_ms = self._from_ms(now_ms)
         found = self._read(self._tables.gateways(), from_ms, now_ms, outcome)
         outcome.gateways = len(found) + outcome.unread
+        if self._acks is not None:
+            self._acknowledge(self._acks, found, now_ms, outcome)
         self._judge(found, now_ms, outcome)
         for judge in self._judges:
             self._let_judge(judge, found, now_ms, outcome)
@@ -173,6 +189,19 @@ class Sweep:
             before = self._tables.newest_window(gateway.name, windows[0].start_ms)
             windows = [before, *windows] if before is not None else windows
         return _Found(gateway, windows, newest)
+
+    def _acknowledge(self, acks: Acks, found: Sequence[_Found], now_ms: int, outcome: Outcome) -> None:
+        """Name all that was read, every second pass. What fails, the next ack names in part and the gateway repeats."""
+        memory = self._tables.memory("acknowledged")
+        if memory is not None and 0 <= now_ms - int(memory) < ACK_EVERY_MS:
+            return
+        ledgers = [AckLedger(gathered=True) for _ in found]
+        for each, ledger in zip(found, ledgers, strict=True):
+            for window in each.windows:
+                ledger.stored(MessageId(window.gateway, window.epoch_ms, window.sequence))
+        with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
+            outcome.acks_failed = sum(pool.map(acks.publish, ledgers))
+        self._tables.put_memory("acknowledged", str(now_ms).encode())
 
     def _judge(self, found: Sequence[_Found], now_ms: int, outcome: Outcome) -> None:
         expected = [each.received_ms for each in found if each.gateway.status != "offline" and each.received_ms]

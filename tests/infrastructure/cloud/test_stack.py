@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from cloud.app import PLATFORM
 from roadside.contract import topics
 from tests.infrastructure.cloud.conftest import Synthesised
 
@@ -339,3 +340,12 @@ def test_function_is_configured(stack: Synthesised, name: str, own: dict[str, st
     }
     logs = stack.one("AWS::Logs::LogGroup", f"{name.title()}Logs")
     assert logs["RetentionInDays"] == 14
+
+
+def test_production_leaves_the_acks_of_live_windows_to_the_sweep(prod: dict[str, Synthesised]) -> None:
+    platform = prod[PLATFORM]
+    for name in ("ProcessingProcessor", "AnnouncingSweep"):
+        assert platform.one("AWS::Lambda::Function", name)["Environment"]["Variables"]["GATHER_ACKS"] == "true"
+    work = platform.resolve(platform.one("AWS::IAM::Role", "SweepRole")["Policies"][0]["PolicyDocument"])
+    published = {each["Resource"] for each in work["Statement"] if each["Action"] == "iot:Publish"}
+    assert {topic.rsplit("/", 1)[1] for topic in published} == {"acks", "commands"}

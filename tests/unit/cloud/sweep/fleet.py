@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from aws_lambda_powertools import Logger
 
+from cloud.functions.shared.acks import AckLedger
 from cloud.functions.shared.announcer import NotAnnouncedError
 from cloud.functions.sweep.gateway import Gateway, read_gateway, sweeps_attributes
 from cloud.functions.sweep.liveness import Patience
@@ -13,6 +14,7 @@ from cloud.functions.sweep.windows import StoredWindow
 from roadside.contract.bus import Announcement, BusEvent
 from roadside.contract.codec import encode_window
 from roadside.contract.commands import ResendCommand
+from roadside.contract.summary import Ack
 from tests.unit.cloud.messages import EPOCH_MS, START_MS, make_window
 
 GATEWAY = "gw-0001"
@@ -49,7 +51,7 @@ def window(
 
 @dataclass
 class Fleet:
-    """Satisfies `sweep.Tables` and `sweep.EventAnnouncer`."""
+    """Satisfies `sweep.Tables`, `sweep.EventAnnouncer` and `sweep.Acks`."""
 
     known: dict[str, Gateway] = field(default_factory=dict)
     stored: dict[str, dict[tuple[int, int], StoredWindow]] = field(default_factory=dict)
@@ -57,7 +59,9 @@ class Fleet:
     segments: dict[int, tuple[str, int]] = field(default_factory=dict)  # of those with a state: gateway, updated_ms
     announced: dict[str, BusEvent] = field(default_factory=dict)
     sent: list[tuple[str, ResendCommand]] = field(default_factory=list)
+    acks: list[Ack] = field(default_factory=list)
     bus_fails: bool = False
+    gathers_acks: bool = False
     reads: int = 0
 
     def add(self, *windows: StoredWindow) -> None:
@@ -82,10 +86,15 @@ class Fleet:
             patience=Patience(),
             segment_refresh_s=300,
             judges=judges,
+            acks=self if self.gathers_acks else None,
         )
 
     def run(self, now_ms: int) -> Outcome:
         return self.sweep().run(now_ms)
+
+    def publish(self, ledger: AckLedger) -> int:
+        self.acks += [ack for _, ack in ledger.acks()]
+        return 0
 
     def gateways(self) -> list[Gateway]:
         return list(self.known.values())

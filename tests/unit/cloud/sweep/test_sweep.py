@@ -8,6 +8,7 @@ import pytest
 from cloud.functions.sweep.sweep import MAX_CATCH_UP_MS
 from cloud.functions.sweep.windows import StoredWindow
 from roadside.contract.bus import BusEvent, DataNotice, GatewayNotice
+from roadside.contract.summary import MAX_ACK_DELAY_MS
 from tests.unit.cloud.gateway_events import BORDER_INCIDENT
 from tests.unit.cloud.messages import EPOCH_MS, START_MS
 from tests.unit.cloud.sweep.fleet import GATEWAY, MINUTE_MS, Fleet, steady, window
@@ -27,6 +28,42 @@ def test_a_steady_fleet_is_read_once_a_pass_and_nothing_is_written_but_that_it_w
     assert fleet.reads == 1
     assert fleet.known == known
     assert fleet.kinds == []
+
+
+def test_every_live_window_is_acknowledged_within_the_time_that_gateways_give_it() -> None:
+    fleet = Fleet(gathers_acks=True)
+    stored_ms: dict[int, int] = {}
+    acknowledged_ms: dict[int, int] = {}
+    for second in range(20 * 60):
+        now_ms = START_MS + 60_000 + 1000 * second
+        # Windows of 10 s are stored 2 to 27 s after their end: as late as the processor leaves them to the sweep.
+        for place in range(second // 10 + 2):
+            late_ms = 2000 + place * 7 % 26 * 1000
+            if place not in stored_ms and now_ms >= window(place).end_ms + late_ms:
+                fleet.add(window(place))
+                stored_ms[place] = now_ms
+        if second % 60 in ({59, 0} if second % 180 else {0}):  # a schedule that is not quite regular
+            fleet.run(now_ms)
+            assert all(ack.gathered for ack in fleet.acks)
+            for sequence in {sequence for ack in fleet.acks for sequence in ack.stored}:
+                acknowledged_ms.setdefault(sequence - 100, now_ms)
+            fleet.acks.clear()
+    waited = [acknowledged_ms[place] - stored_ms[place] for place in acknowledged_ms]
+    assert max(acknowledged_ms) > 100
+    assert acknowledged_ms.keys() == set(range(max(acknowledged_ms) + 1))
+    assert max(waited) <= MAX_ACK_DELAY_MS
+
+
+def test_acks_are_gathered_only_where_they_are_left_to_the_sweep_and_every_second_pass() -> None:
+    for gathers, expected in ((False, [0, 0, 0, 0]), (True, [1, 0, 1, 0])):
+        fleet = Fleet(gathers_acks=gathers)
+        fleet.add(*steady(range(29)))
+        counts = []
+        for minute in range(4):
+            fleet.run(NOW_MS + minute * MINUTE_MS)
+            counts.append(len(fleet.acks))
+            fleet.acks.clear()
+        assert counts == expected
 
 
 def test_killed_gateway_is_offline_within_90_seconds_wherever_passes_fall() -> None:
@@ -248,7 +285,7 @@ def test_judge_of_neighbours_sees_the_windows_and_keeps_its_memory_when_all_is_t
     fleet.bus_fails = False
     fleet.sweep([judge]).run(NOW_MS + 1000)
     assert (judge.committed, fleet.kinds) == (1, ["IncidentSuspected"])
-    assert judge.given[0] == 8  # of the passes' overlap of 90 s; the last window has not come
+    assert judge.given[0] == 11  # of the passes' overlap of 120 s; the last window has not come
 
 
 @pytest.mark.parametrize("status", ["unknown", "offline"])
