@@ -5,7 +5,7 @@ All of it is of types that the local cloud lacks, so that nothing here may be ne
 
 from typing import Any, Final
 
-from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
@@ -30,13 +30,13 @@ class OperationsStack(Stack):
         scope: Construct,
         construct_id: str,
         *,
-        config: Config,  # noqa: ARG002 - as of every stack
+        config: Config,
         platform: TrafficAnalyticsPlatformStack,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, construct_id, **kwargs)
         self._add_alarm_for_all(platform)
-        events.Archive(
+        archive = events.Archive(
             self,
             "Archive",
             source_event_bus=platform.alerting.bus,
@@ -44,6 +44,7 @@ class OperationsStack(Stack):
             event_pattern=events.EventPattern(source=[EVENT_SOURCE]),
             retention=Duration.days(ARCHIVE_DAYS),
         )
+        archive.apply_removal_policy(RemovalPolicy.RETAIN if config.keeps_data else RemovalPolicy.DESTROY)
         functions = platform.observability.functions
         for query in LOG_QUERIES:
             logs.QueryDefinition(

@@ -11,8 +11,10 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cloud.capacity.sizing import size_raw
 from cloud.config import Config
 from cloud.parts.function import Function
+from cloud.parts.ingest import STREAM_MODES
 from cloud.parts.permissions import allow, make_role
 from roadside.contract import topics
 
@@ -35,11 +37,13 @@ class DirectIngest(Construct):
         removal_policy = RemovalPolicy.RETAIN if config.keeps_data else RemovalPolicy.DESTROY
         self.sensors = iot.CfnThingGroup(self, "Sensors")
         self.policy = self._add_policy()
-        # On demand, for the load is a thousand times that of gateways and this is no city's permanent way.
+        sized = size_raw(config.city)
+        mode = STREAM_MODES[config.stream_mode]
         stream = kinesis.Stream(
             self,
             "Stream",
-            stream_mode=kinesis.StreamMode.ON_DEMAND,
+            stream_mode=mode,
+            shard_count=sized.shards if mode is kinesis.StreamMode.PROVISIONED else None,
             retention_period=Duration.hours(config.stream_retention_h),
             encryption=kinesis.StreamEncryption.MANAGED,
             removal_policy=removal_policy,
@@ -59,7 +63,7 @@ class DirectIngest(Construct):
             removal_policy=removal_policy,
         )
         self._add_rule(stream, undelivered)
-        self._add_function(config, stream, undelivered, parked)
+        self._add_function(config, stream, undelivered, parked, sized.parallelization)
 
     def _add_policy(self) -> iot.CfnPolicy:
         arn = f"arn:{Aws.PARTITION}:iot:{Aws.REGION}:{Aws.ACCOUNT_ID}"
@@ -105,7 +109,12 @@ class DirectIngest(Construct):
         )
 
     def _add_function(
-        self, config: Config, stream: kinesis.IStream, undelivered: sqs.IQueue, parked: sqs.IQueue
+        self,
+        config: Config,
+        stream: kinesis.IStream,
+        undelivered: sqs.IQueue,
+        parked: sqs.IQueue,
+        parallelization: int,
     ) -> None:
         function = Function(
             self,
@@ -140,6 +149,7 @@ class DirectIngest(Construct):
             event_source_arn=stream.stream_arn,
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=500,
+            parallelization_factor=parallelization,
             report_batch_item_failures=True,
             bisect_batch_on_error=True,
             retry_attempts=5,

@@ -17,7 +17,7 @@ from roadside.contract import topics
 _SQL_VERSION: Final = "2016-03-23"
 # The level that topics.rule_sql calls "gateway": one gateway's windows stay in order in one shard.
 _GATEWAY: Final = "${topic(3)}"
-_MODES: Final = {"provisioned": kinesis.StreamMode.PROVISIONED, "on-demand": kinesis.StreamMode.ON_DEMAND}
+STREAM_MODES: Final = {"provisioned": kinesis.StreamMode.PROVISIONED, "on-demand": kinesis.StreamMode.ON_DEMAND}
 
 
 class Ingest(Construct):
@@ -31,7 +31,7 @@ class Ingest(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         super().__init__(scope, construct_id)
-        mode = _MODES[config.stream_mode]
+        mode = STREAM_MODES[config.stream_mode]
         self.stream = kinesis.Stream(
             self,
             "Windows",

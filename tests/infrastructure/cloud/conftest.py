@@ -88,8 +88,8 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Synthesised]:
 
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
-    """The platform with the way for sensors that have no gateway."""
-    return synthesise(tmp_path_factory.mktemp("raw"), {"ingest": "raw"})[PLATFORM]
+    """The platform with the way for sensors that have no gateway, and with streams that scale by themselves."""
+    return synthesise(tmp_path_factory.mktemp("raw"), {"ingest": "raw", "stream_mode": "on-demand"})[PLATFORM]
 
 
 @pytest.fixture(scope="session")

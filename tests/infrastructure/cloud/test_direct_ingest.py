@@ -1,9 +1,13 @@
 """What `ingest=raw` adds for sensors without a gateway, and that nothing of it is there otherwise."""
 
 from collections import Counter
+from pathlib import Path
 
+from cloud.app import PLATFORM
+from cloud.capacity.city import City
+from cloud.capacity.sizing import size, size_raw
 from roadside.contract import topics
-from tests.infrastructure.cloud.conftest import Synthesised
+from tests.infrastructure.cloud.conftest import Synthesised, synthesise
 
 IOT = "arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>"
 THING = "${iot:Connection.Thing.ThingName}"
@@ -57,3 +61,24 @@ def test_its_table_has_an_item_per_reading(raw: Synthesised) -> None:
     table = raw.one("AWS::DynamoDB::GlobalTable", "DirectIngest")
 
     assert [key["AttributeName"] for key in table["KeySchema"]] == ["sensor_id", "timestamp_ms"]
+
+
+def test_streams_keep_messages_for_a_week_and_have_the_shards_of_the_city(stack: Synthesised) -> None:
+    stream = stack.one("AWS::Kinesis::Stream")
+
+    assert stream["RetentionPeriodHours"] == 168
+    assert stream["ShardCount"] == size(City(50_000, 200)).shards
+    assert stream["StreamModeDetails"] == {"StreamMode": "PROVISIONED"}
+
+
+def test_streams_on_demand_have_no_number_of_shards(raw: Synthesised) -> None:
+    streams = raw.of_type("AWS::Kinesis::Stream").values()
+
+    assert [stream["StreamModeDetails"] for stream in streams] == [{"StreamMode": "ON_DEMAND"}] * 2
+    assert not any("ShardCount" in stream for stream in streams)
+
+
+def test_its_stream_takes_every_reading_where_shards_are_provisioned(tmp_path: Path) -> None:
+    platform = synthesise(tmp_path, {"ingest": "raw", "sensors": 3000, "gateways": 12})[PLATFORM]
+
+    assert platform.one("AWS::Kinesis::Stream", "DirectIngest")["ShardCount"] == size_raw(City(3000, 12)).shards > 3

@@ -29,6 +29,7 @@ NOT_LOCAL = (
 # What is gone with its resource: data, or the key to it.
 HOLDS_DATA = (
     "AWS::DynamoDB::GlobalTable",
+    "AWS::Events::Archive",
     "AWS::KMS::Key",
     "AWS::Kinesis::Stream",
     "AWS::S3::Bucket",
@@ -165,6 +166,13 @@ def test_production_traces_what_does_not_run_every_second(prod: Deployment) -> N
     }
 
     assert {name for name, mode in modes.items() if mode != "Active"} == {"processor", "alerts"}
+
+
+@every_stack
+def test_what_an_iot_rule_could_not_deliver_is_queued(dev: Deployment, name: str) -> None:
+    payloads = [rule["TopicRulePayload"] for rule in dev[name].of_type("AWS::IoT::TopicRule").values()]
+
+    assert [payload["Sql"] for payload in payloads if "Sqs" not in payload.get("ErrorAction", {})] == []
 
 
 @every_stack

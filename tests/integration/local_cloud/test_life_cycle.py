@@ -28,7 +28,8 @@ NOT_AUTHORIZED = 135
 @pytest.fixture(scope="module")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("raw")
-    environment = {"CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": '{"ingest": "raw"}', "PATH": os.environ["PATH"]}
+    context = json.dumps({"ingest": "raw", "sensors": 1000, "gateways": 4})
+    environment = {"CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": context, "PATH": os.environ["PATH"]}
     subprocess.run(
         [sys.executable, "-m", "cloud.app"], cwd=REPOSITORY, env=environment, check=True, capture_output=True
     )
