@@ -13,7 +13,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from roadside.contract import topics
-from tests.performance import gateway, race, sizes, workload
+from roadside.contract.summary import WindowSummary
+from tests.performance import gateway, processor, race, sizes, workload
 from tests.performance.bars import BARS
 
 OUT = Path("out/bench.json")
@@ -68,7 +69,7 @@ def main() -> int:
             return 1
         figures = _race_figures(results, count)
         if not arguments.no_gateway:
-            figures |= _message_figures(progress)
+            figures |= _message_figures(directory, progress)
             figures |= _gateway_figures(directory, columns, progress)
     report = {
         **figures,
@@ -104,7 +105,7 @@ def _race_figures(results: Mapping[str, race.Result], count: int) -> dict[str, f
     return figures
 
 
-def _message_figures(progress: Callable[[str], None]) -> dict[str, float | None]:
+def _message_figures(directory: Path, progress: Callable[[str], None]) -> dict[str, float | None]:
     day = sizes.day_of_messages(progress)
     encode_ms, decode_ms = sizes.codec_ms(day.some)
     return {
@@ -114,6 +115,20 @@ def _message_figures(progress: Callable[[str], None]) -> dict[str, float | None]
         "message_windows": day.windows,
         "encode_ms": round(encode_ms, 3),
         "decode_ms": round(decode_ms, 3),
+        **_processor_figures(directory, day.some, progress),
+    }
+
+
+def _processor_figures(
+    directory: Path, windows: Sequence[WindowSummary], progress: Callable[[str], None]
+) -> dict[str, float | None]:
+    progress("the processor")
+    per_core_s = processor.windows_per_cpu_s(windows)
+    return {
+        "processor_windows_per_s": round(processor.windows_per_lambda_s(per_core_s)),
+        "processor_windows_per_cpu_s": round(per_core_s),
+        "processor_import_ms": round(processor.cold_import_cpu_ms("processor", directory / "runtime")),
+        "processor_package_mb": round(processor.package_bytes("processor") / 1e6, 2),
     }
 
 
