@@ -50,14 +50,14 @@ class Thresholds:
     iterator_age_ms : age of the oldest record that the processor has not seen
     acks_failed_per_5min : acks that could not be published in five minutes
     silent_gateways : gateways without a sign of life
-    gaps_per_5min : missing sequences found in five minutes
+    open_gaps : gaps in gateways' data that nothing has filled yet
     congested_segments : segments congested at once, as many as should wake somebody
     """
 
     iterator_age_ms: int
     acks_failed_per_5min: int
     silent_gateways: int
-    gaps_per_5min: int
+    open_gaps: int
     congested_segments: int
 
 
@@ -91,7 +91,7 @@ def thresholds(city: City) -> Thresholds:
         iterator_age_ms=max(60_000, 6 * 1000 * city.window_s),
         acks_failed_per_5min=max(5, math.ceil(0.05 * windows_per_5min)),
         silent_gateways=max(1, math.ceil(0.02 * city.gateways)),
-        gaps_per_5min=max(1, math.ceil(0.01 * windows_per_5min)),
+        open_gaps=max(1, math.ceil(0.02 * city.gateways)),
         congested_segments=max(1, math.ceil(0.2 * city.segments)),
     )
 

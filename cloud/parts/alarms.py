@@ -156,6 +156,42 @@ class Alarms(Construct):
             "for a gateway whose events flood the queue.",
         )
 
+    def watch_fleet(self, sweep: lambda_.Function, thresholds: Thresholds) -> None:
+        """Whether somebody looks after the gateways, and what that one finds."""
+        self._add(
+            "sweep-stopped",
+            sweep.metric_invocations(statistic="Sum", period=_FIVE_MINUTES),
+            below=1,
+            missing=_NO_DATA_IS_BAD,
+            urgent=True,
+            says="The sweep has not run for five minutes, so nobody notices silent gateways and gaps. "
+            "Look at its schedule in EventBridge Scheduler and at Lambda's throttles.",
+        )
+        self._add(
+            "gateways-silent",
+            own_metric("sweep", "GatewaysOffline", statistic="Minimum"),
+            at_least=thresholds.silent_gateways,
+            of=5,
+            says="Several gateways are silent at once, which is more than the usual fault of one. "
+            "Look at what they share with `python -m cloud.query gateways`: a district, a line, a version.",
+        )
+        self._add(
+            "data-gaps",
+            own_metric("sweep", "DataGaps", statistic="Minimum", period=_FIVE_MINUTES),
+            at_least=thresholds.open_gaps,
+            of=6,
+            says="For half an hour data of several gateways has been missing, although they were asked for it again. "
+            "Look at the DataGap alerts and at those gateways' heartbeats.",
+        )
+        self._add(
+            "city-congested",
+            own_metric("sweep", "SegmentsCongested", statistic="Average", period=_FIVE_MINUTES),
+            at_least=thresholds.congested_segments,
+            of=3,
+            says="A fifth of all segments has been congested for a quarter of an hour. If the roads are not, something "
+            "lies: look at `python -m cloud.query top` and at what was changed last.",
+        )
+
     def watch_people(self, name: str, topic: sns.ITopic) -> None:
         """Whether people can be told."""
         self._add(
@@ -164,6 +200,25 @@ class Alarms(Construct):
             at_least=1,
             says=f"An alert did not reach a subscriber of the topic for {name}. "
             "Look at the subscription, and at the account's spending limit for SMS.",
+        )
+
+    def watch_rollup(self, rollup: lambda_.Function) -> None:
+        """Whether hours are rolled up, and all of them."""
+        self._add(
+            "rollup-stopped",
+            rollup.metric_invocations(statistic="Sum", period=Duration.hours(1)),
+            below=1,
+            missing=_NO_DATA_IS_BAD,
+            says="The rollup has not run for an hour; hours and days in the lake are old. "
+            "Look at its schedule in EventBridge Scheduler and at Lambda's throttles.",
+        )
+        self._add(
+            "rollup-behind",
+            own_metric("rollup", "HoursLeft", period=Duration.minutes(15)),
+            at_least=1,
+            of=4,
+            says="For an hour no run of the rollup has got through all hours that need it. After a long outage that "
+            "passes; otherwise look at its duration and at the reads of the windows table.",
         )
 
     def watch_delivery(self, table: str, stream: str) -> None:

@@ -124,6 +124,7 @@ class Announcing(Construct):
             statements=[
                 allow(tables.windows.table_arn, "dynamodb:Query"),
                 allow(tables.segments.table_arn, "dynamodb:Scan", "dynamodb:UpdateItem"),
+                allow(f"{tables.segments.table_arn}/index/ByCongestion", "dynamodb:Query"),
                 allow(f"{tables.alerts.table_arn}/index/Open", "dynamodb:Query"),
                 allow(tables.alerts.table_arn, "dynamodb:BatchGetItem", "dynamodb:PutItem"),
                 allow(

@@ -12,6 +12,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from cloud.capacity.sizing import Thresholds
 from cloud.parts.alarms import delivery_metric, own_metric
 from cloud.parts.alerting import Alerting
 from roadside.contract import topics
@@ -30,11 +31,18 @@ _REFUSED: Final = "WriteThrottleEvents"
 
 @dataclass(frozen=True, slots=True)
 class _Graph:
-    """A diagram; what `right` holds has the axis on the right to itself."""
+    """A diagram.
+
+    Parameters
+    ----------
+    right : has the axis on the right to itself
+    begins : where the alarm on the left begins
+    """
 
     title: str
     left: Sequence[cloudwatch.IMetric]
     right: Sequence[cloudwatch.IMetric] = ()
+    begins: float | None = None
 
 
 class Dashboard(Construct):
@@ -54,6 +62,31 @@ class Dashboard(Construct):
         """All alarms at a glance."""
         self._board.add_widgets(
             cloudwatch.AlarmStatusWidget(title="Alarms", alarms=list(alarms), width=_WIDTH, height=4)
+        )
+
+    def show_network(self, thresholds: Thresholds) -> None:
+        """How the roads are, and who tells of them."""
+        self._row(
+            "The network",
+            "Congestion comes and goes with the hours. Every gateway is alive, and no gap stays open for half an hour.",
+            _Graph(
+                "Segments congested", [_level("SegmentsCongested", "congested")], begins=thresholds.congested_segments
+            ),
+            _Graph(
+                "Gateways",
+                [_level("Gateways", "registered")],
+                [_level("GatewaysOffline", "silent"), _level("DataGaps", "gaps open")],
+            ),
+            _Graph(
+                "What the sweep does",
+                [
+                    _counted("sweep", "EventsAnnounced", "events announced"),
+                    _counted("sweep", "ResendsAsked", "asked to send again"),
+                    _counted("sweep", "SegmentsCleared", "states forgotten"),
+                    _counted("sweep", "GatewaysUnread", "gateways not read"),
+                    _counted("sweep", "GatewaysFailed", "gateways not judged"),
+                ],
+            ),
         )
 
     def show_ingest(self, stream: kinesis.Stream) -> None:
@@ -117,6 +150,22 @@ class Dashboard(Construct):
             _Graph(
                 "Refused",
                 [_rows(stream, "FailedConversion.Records", "Sum", table) for table, stream in deliveries.items()],
+            ),
+        )
+
+    def show_rollup(self) -> None:
+        """Hours and days made from windows."""
+        self._row(
+            "Windows → rollup → hours and days",
+            "Four runs an hour; each takes the hours that got windows since, and leaves none.",
+            _Graph("Hours rolled up", [_counted("rollup", "HoursRolledUp", "hours")]),
+            _Graph("Windows read", [_counted("rollup", "WindowsRolledUp", "windows")]),
+            _Graph(
+                "Not rolled up",
+                [
+                    _counted("rollup", "HoursLeft", "left for the next run"),
+                    _counted("rollup", "HoursExpired", "windows expired, left as it was"),
+                ],
             ),
         )
 
@@ -205,6 +254,9 @@ class Dashboard(Construct):
                     title=graph.title,
                     left=list(graph.left),
                     right=list(graph.right),
+                    left_annotations=None
+                    if graph.begins is None
+                    else [cloudwatch.HorizontalAnnotation(value=graph.begins, label="alarm")],
                     width=_WIDTH // len(graphs),
                     height=_HEIGHT,
                 )
@@ -216,6 +268,11 @@ class Dashboard(Construct):
 def _counted(service: str, name: str, label: str) -> cloudwatch.Metric:
     """What a function counts itself, a minute."""
     return own_metric(service, name).with_(label=label)
+
+
+def _level(name: str, label: str) -> cloudwatch.Metric:
+    """What the sweep finds, once a minute."""
+    return own_metric("sweep", name, statistic="Maximum").with_(label=label)
 
 
 def _of(function: lambda_.Function, metric: str, label: str, statistic: str = "Sum") -> cloudwatch.Metric:

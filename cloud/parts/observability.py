@@ -71,18 +71,22 @@ class Observability(Construct):
         for name, table in written.items():
             alarms.watch_table(name, table)
         alarms.watch_queues(parked=processing.parked, undelivered=ingest.undelivered, untold=alerting.dead_letters)
+        alarms.watch_fleet(announcing.sweep, config.thresholds)
         alarms.watch_alerts(announcing.events)
         for rows, stream in deliveries.items():
             alarms.watch_delivery(rows, stream)
+        alarms.watch_rollup(rollup.function)
         alarms.watch_people("people", alerting.people)
         alarms.watch_people("phones", alerting.phones)
 
         dashboard = Dashboard(self, "Dashboard", name=stack_name)
         dashboard.show_alarms(alarms.all)
+        dashboard.show_network(config.thresholds)
         dashboard.show_ingest(ingest.stream)
         dashboard.show_processor(processing.processor)
         dashboard.show_alerts(announcing.events, alerting)
         dashboard.show_lake(deliveries)
+        dashboard.show_rollup()
         dashboard.show_tables(written)
         dashboard.show_functions(functions)
         dashboard.show_queues(

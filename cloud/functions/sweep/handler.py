@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
 
 from cloud.functions.shared.acks import AckPublisher
 from cloud.functions.shared.alerts_table import AlertsTable
 from cloud.functions.shared.announcer import Announcer
 from cloud.functions.shared.aws import CLIENT_CONFIG
+from cloud.functions.shared.counts import emit
 from cloud.functions.sweep.liveness import Patience
 from cloud.functions.sweep.neighbours import Neighbours
 from cloud.functions.sweep.settings import Settings
@@ -67,20 +67,23 @@ def handle(event: dict[str, Any], context: object) -> dict[str, int]:  # noqa: A
         outcome.offline += again.offline
         outcome.announced += again.announced
         outcome.segments_cleared += again.segments_cleared
-    return _count(outcome)
+    return _count(outcome, sweep().segments_congested())
 
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _count(outcome: Outcome) -> dict[str, int]:
-    counts = {
+def _count(outcome: Outcome, segments_congested: int) -> dict[str, int]:
+    levels = {
         "Gateways": outcome.gateways,
-        "GatewaysUnread": outcome.unread,
-        "GatewaysFailed": outcome.failed,
         "GatewaysOffline": outcome.offline,
         "DataGaps": outcome.gaps,
+        "SegmentsCongested": segments_congested,
+    }
+    counts = {
+        "GatewaysUnread": outcome.unread,
+        "GatewaysFailed": outcome.failed,
         "EventsAnnounced": outcome.announced,
         "ResendsAsked": outcome.commands,
         "CommandsFailed": outcome.commands_failed,
@@ -88,7 +91,5 @@ def _count(outcome: Outcome) -> dict[str, int]:
         "SegmentsCleared": outcome.segments_cleared,
         "WindowsStalled": int(outcome.stalled),
     }
-    for name, value in counts.items():
-        metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
-    metrics.flush_metrics()
-    return counts
+    emit(metrics, counts, levels)
+    return levels | counts

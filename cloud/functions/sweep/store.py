@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from cloud.functions.shared.aws import error_code
+from cloud.functions.shared.bands import BANDS
 from cloud.functions.sweep.gateway import NOT_A_GATEWAY, Gateway, read_gateway, sweeps_attributes
 from cloud.functions.sweep.pairs import RoadSegment
 from cloud.functions.sweep.settings import Settings
@@ -130,6 +131,20 @@ class Store:
             ExpressionAttributeValues={":before": {"N": str(before_ms)}, ":unknown": {"S": "unknown"}},
         )
         return [(int(item["segment"]["N"]), int(item["updated_ms"]["N"])) for item in items]
+
+    def congested_segments(self) -> int:
+        """How many there are, from the index that holds no others."""
+        return sum(
+            page["Count"]
+            for band, _ in BANDS
+            for page in self._client.get_paginator("query").paginate(
+                TableName=self._settings.segments_table,
+                IndexName="ByCongestion",
+                KeyConditionExpression="band = :band",
+                ExpressionAttributeValues={":band": {"S": band}},
+                Select="COUNT",
+            )
+        )
 
     def clear_segment(self, number: int, *, gateway: str | None, until_ms: int) -> bool:
         """Let the segment's state be unknown, if it is not newer than `until_ms` and, where given, the gateway's."""

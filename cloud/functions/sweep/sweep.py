@@ -41,6 +41,7 @@ class Tables(Protocol):
     def put_memory(self, name: str, memory: bytes) -> None: ...
     def stale_segments(self, before_ms: int) -> list[tuple[int, int]]: ...
     def clear_segment(self, number: int, *, gateway: str | None, until_ms: int) -> bool: ...
+    def congested_segments(self) -> int: ...
 
 
 class EventAnnouncer(Protocol):
@@ -161,6 +162,10 @@ class Sweep:
         found = self._read(gateways, now_ms - OVERLAP_MS, now_ms, outcome)
         self._judge(found, now_ms, outcome)
         return outcome
+
+    def segments_congested(self) -> int:
+        """How many segments of the whole city are congested now. Raises AwsError."""
+        return self._tables.congested_segments()
 
     def _from_ms(self, now_ms: int) -> int:
         memory = self._tables.memory("passed")

@@ -29,6 +29,7 @@ def test_one_alarm_is_on_while_an_urgent_one_is(dev: dict[str, Synthesised], ope
         "nothing-arrives",
         "processor-behind",
         "alerts-behind",
+        "sweep-stopped",
         "alerts-undelivered",
     }
     assert set(urgent) < known

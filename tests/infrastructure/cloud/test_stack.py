@@ -213,6 +213,7 @@ ROLES = {
         ("dynamodb:Query", "<TablesWindows.Arn>"),
         ("dynamodb:Scan", "<TablesSegments.Arn>"),
         ("dynamodb:UpdateItem", "<TablesSegments.Arn>"),
+        ("dynamodb:Query", "<TablesSegments.Arn>/index/ByCongestion"),
         ("dynamodb:BatchGetItem", "<TablesAlerts.Arn>"),
         ("dynamodb:Query", "<TablesAlerts.Arn>/index/Open"),
         ("dynamodb:PutItem", "<TablesAlerts.Arn>"),

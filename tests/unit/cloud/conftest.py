@@ -64,6 +64,7 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         )
     for index, keys in {"ByDay": ("day", "occurred_ms"), "Open": ("open", "started_ms")}.items():
         _add_index(dynamodb, "alerts", index, keys)
+    _add_index(dynamodb, "segments", "ByCongestion", ("band", "congestion_level"))
     boto3.client("s3").create_bucket(Bucket="lake")
     for stream in ("segment_windows", "sensor_intervals"):
         boto3.client("firehose").create_delivery_stream(
@@ -90,7 +91,7 @@ def _add_index(dynamodb: Any, table: str, index: str, keys: tuple[str, str]) -> 
     dynamodb.update_table(
         TableName=table,
         AttributeDefinitions=[
-            {"AttributeName": key, "AttributeType": "N" if key.endswith("_ms") else "S"} for key in keys
+            {"AttributeName": key, "AttributeType": "N" if key.endswith(("_ms", "_level")) else "S"} for key in keys
         ],
         GlobalSecondaryIndexUpdates=[
             {"Create": {"IndexName": index, "KeySchema": schema, "Projection": {"ProjectionType": "ALL"}}}
