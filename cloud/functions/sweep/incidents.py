@@ -1,8 +1,8 @@
 """What becomes of suspicions: which pairs across gateways raise one, which are one blockage, and which are confirmed.
 
-Pure. A suspicion is a gateway's, or comes from the judgement of a pair that no gateway sees whole (pairs.py). Decision
-060 has the rules and what they are worth. Nothing is remembered here: what is open stands in the alerts table, what is
-judged in the judge's memory, and an event that is told again has the id that it had.
+A suspicion is a gateway's, or comes from the judgement of a pair that no gateway sees whole (pairs.py). Decision 060
+has the rules and what they are worth. What is open stands in the alerts table; what is judged, and whether it is part
+of others' incidents, in the judge's memory. An event that is told again has the id that it had.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -94,7 +94,11 @@ def notices(
         if (each.segment_number, each.started_ms) not in over and now_ms - each.started_ms < LONGEST_MS
     ]
     for change in sorted(standing.values(), key=_age):
-        if not any(road.stations_between(change.here.number, each.segment_number) is not None for each in going_on):
+        if change.absorbed or _is_own(change, going_on):
+            continue
+        if any(road.stations_between(change.here.number, each.segment_number) is not None for each in going_on):
+            judge.absorb(change.here.number)
+        else:
             suspicion = _suspicion(change)
             told.append(suspicion)
             going_on.append(suspicion)
@@ -139,6 +143,12 @@ def _is_backed(
     if past is None or speed_kmh is None or speed_kmh < FREE_SHARE * past.free_flow_kmh:
         return False
     return here not in judge.pairs or here in alerted
+
+
+def _is_own(change: PairChange, going_on: Sequence[IncidentNotice]) -> bool:
+    """Whether the alert has been told already, and goes on."""
+    event_id = _suspicion(change).event_id
+    return any(each.event_id == event_id for each in going_on)
 
 
 def _age(change: PairChange) -> tuple[int, int]:

@@ -59,6 +59,11 @@ class PairJudge:
         """The alerts that are up, as they were raised, with the speeds of now."""
         return [change for stretch in self.stretches for change in stretch.standing()]
 
+    def absorb(self, number: int) -> None:
+        """The alert of the pair that begins there is part of an incident of others, for as long as it is up."""
+        for stretch in self.stretches:
+            stretch.absorb(number)
+
     def wants(self, gateway: str, start_ms: int, epoch_ms: int, revision: int) -> bool:
         """Whether such a window would change anything, for those who have not decoded it yet."""
         timelines = self._timelines_of.get(gateway, ())

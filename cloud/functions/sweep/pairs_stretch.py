@@ -8,7 +8,7 @@ to the core and wants the same alerts at the same instants.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from cloud.functions.sweep.pairs_profile import PairProfile
@@ -56,7 +56,12 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PairChange:
-    """An alert is raised (`detected`) or cleared; fields as in the core's `IncidentChange`."""
+    """An alert is raised (`detected`) or cleared; fields as in the core's `IncidentChange`, and this one.
+
+    Parameters
+    ----------
+    absorbed : whether the alert is part of an incident that others told of
+    """
 
     here: Station
     past: Station
@@ -67,6 +72,7 @@ class PairChange:
     downstream_speed_kmh: float
     occupancy: float | None
     score: float
+    absorbed: bool = False
 
 
 class Stretch:
@@ -99,6 +105,7 @@ class Stretch:
             "alert_since_ms": [NO_ALERT] * judged_pairs,
             "quiet_ms": [0] * judged_pairs,
             "score": [0.0] * judged_pairs,
+            "absorbed": [0] * judged_pairs,  # whether the alert that is up is part of another incident
         }
         # by station and lane; a station's lanes are known from the first window that tells them
         names = ("usual", "recent", "unseen", "unseen_elsewhere", "lane_evidence")
@@ -132,7 +139,14 @@ class Stretch:
         """The alerts that are up."""
         for i, since_ms in enumerate(self.memory["alert_since_ms"]):
             if since_ms != NO_ALERT:
-                yield self._told(i, True, int(since_ms), int(since_ms), self.memory["score"][i])
+                change = self._told(i, True, int(since_ms), int(since_ms), self.memory["score"][i])
+                yield replace(change, absorbed=bool(self.memory["absorbed"][i]))
+
+    def absorb(self, number: int) -> None:
+        """The alert at this station is part of an incident that others told of, for as long as it is up."""
+        for i in range(self.pairs):
+            if self.stations[i].number == number:
+                self.memory["absorbed"][i] = 1
 
     def occupancy(self, station: int) -> float | None:
         """Smoothed occupancy; None without evidence."""
@@ -309,6 +323,7 @@ class Stretch:
             if not (judged and score > 1):
                 return []
             memory["alert_since_ms"][i] = end_ms
+            memory["absorbed"][i] = 0
             return [self._told(i, True, end_ms, end_ms, score)]
         settled = end_ms - since_ms >= rules.settle_ms
         if settled:

@@ -78,6 +78,13 @@ def test_what_stands_further_away_or_on_another_road_is_another(segment: int) ->
     assert told(judge(s4=NOW_MS), suspicion(segment, 0)) == [("IncidentSuspected", 4)]
 
 
+def test_an_alert_that_was_part_of_another_incident_is_none_of_its_own_when_that_ends() -> None:
+    judged = judge(s4=NOW_MS)
+    assert told(judged, suspicion(5, 0)) == []
+    assert told(judged) == []
+    assert [change.absorbed for change in judged.standing()] == [True]
+
+
 def test_two_pairs_of_one_stretch_raise_one_suspicion() -> None:
     assert told(judge(s3=NOW_MS, s4=NOW_MS - 10_000)) == [("IncidentSuspected", 4)]
 
