@@ -140,14 +140,20 @@ def template_body(policies: tuple[str, ...]) -> dict[str, Any]:
     }
     return {
         # The hook says the group of the district; without its word there is none, and the template fails.
-        "Parameters": {"ThingName": {"Type": "String"}, "DistrictGroup": {"Type": "String"}},
+        "Parameters": {
+            name: {"Type": "String"} for name in ("ThingName", "DistrictGroup", "AWS::IoT::Certificate::Id")
+        },
         "Resources": {"thing": thing, "certificate": certificate, **allowed},
     }
 
 
 def claim_policy(template: str) -> dict[str, Any]:
     """What a claim certificate may do: ask this template, under any client id, since it has no thing."""
-    topics = ("$aws/certificates/create/*", f"$aws/provisioning-templates/{template}/provision/*")
+    topics = (
+        "$aws/certificates/create/*",
+        "$aws/certificates/create-from-csr/*",  # nucleus lite makes its key itself and has it signed
+        f"$aws/provisioning-templates/{template}/provision/*",
+    )
     statements = (
         ("iot:Connect", ["client/*"]),
         ("iot:Publish", [f"topic/{topic}" for topic in topics]),

@@ -70,7 +70,8 @@ def test_a_gateway_gets_its_name_and_the_groups_of_all_and_of_its_district(body:
         "ThingGroups": ["${Gateways}", {"Ref": "DistrictGroup"}],
     }
     # Without a default the template fails for whom the hook has named no group.
-    assert body["Parameters"] == {name: {"Type": "String"} for name in ("ThingName", "DistrictGroup")}
+    assert body["Parameters"] == {name: {"Type": "String"} for name in body["Parameters"]}
+    assert set(body["Parameters"]) == {"ThingName", "DistrictGroup", "AWS::IoT::Certificate::Id"}
 
 
 def test_its_certificate_has_the_platforms_policy_and_the_nucleus_own(fleet: Synthesised, body: Any) -> None:
@@ -104,7 +105,12 @@ def test_the_hook_may_read_and_count_registrations_and_no_more(fleet: Synthesise
 def test_a_claim_certificate_may_ask_this_template_and_nothing_else(fleet: Synthesised) -> None:
     document = fleet.resolve(fleet.one("AWS::IoT::Policy", "Claim")["PolicyDocument"])
     resources = {each["Action"]: each["Resource"] for each in document["Statement"]}
-    topics = ["$aws/certificates/create/*", "$aws/provisioning-templates/roadside-dev/provision/*"]
+    # Nucleus lite has a key of its own signed, the classic nucleus is given one.
+    topics = [
+        "$aws/certificates/create/*",
+        "$aws/certificates/create-from-csr/*",
+        "$aws/provisioning-templates/roadside-dev/provision/*",
+    ]
 
     assert resources == {
         "iot:Connect": [f"{IOT}:client/*"],
