@@ -25,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Roll hours and days up again, and send rows to the lake again. docs/operations/lake.md tells when.",
+    help="Roll hours and days up again, and send rows to the lake again. docs/operations/cloud.md tells when.",
 )
 console = Console(highlight=False)
 Stage = Annotated[str, typer.Option(help="Which deployment, as in the CDK context.")]
