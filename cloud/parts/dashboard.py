@@ -85,6 +85,7 @@ class Dashboard(Construct):
                     _counted("sweep", "SegmentsCleared", "states forgotten"),
                     _counted("sweep", "GatewaysUnread", "gateways not read"),
                     _counted("sweep", "GatewaysFailed", "gateways not judged"),
+                    _counted("sweep", "JudgesFailed", "neighbours not judged"),
                 ],
             ),
         )

@@ -88,6 +88,7 @@ def _count(outcome: Outcome, segments_congested: int) -> dict[str, int]:
         "ResendsAsked": outcome.commands,
         "CommandsFailed": outcome.commands_failed,
         "AcksFailed": outcome.acks_failed,
+        "JudgesFailed": outcome.judges_failed,
         "SegmentsCleared": outcome.segments_cleared,
         "WindowsStalled": int(outcome.stalled),
     }

@@ -83,6 +83,7 @@ class Outcome:
     commands: int = 0
     commands_failed: int = 0
     acks_failed: int = 0
+    judges_failed: int = 0  # what neighbours tell was not judged; the next pass does it
     segments_cleared: int = 0
     stalled: bool = False
     look_again: dict[str, int] = field(default_factory=dict)  # by gateway, when
@@ -302,4 +303,5 @@ class Sweep:
             outcome.announced += len(self._announcer.announce_all(events, now_ms))
             judge.commit()
         except (*AwsError, NotAnnouncedError) as error:
+            outcome.judges_failed += 1
             self._logger.exception("neighbours not judged, the next pass does it again", extra={"error": str(error)})

@@ -129,4 +129,5 @@ def test_a_failing_table_stops_nothing_but_the_judgement(city: World, monkeypatc
 
     monkeypatch.setattr(Store, "road_segments", fail)
     assert drive(city, range(2)) == []
+    assert handler.handle({"now_ms": NOON_MS + 180_000}, None)["JudgesFailed"] == 1
     assert "#passed" in {item["gateway"]["S"] for item in city.items("gateways")}
