@@ -19,6 +19,8 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 14, 28
 _TITLED_BOTTOM: Final = 42  # below which an axis has its name
 _LABEL_PX: Final = 78  # of a day, with some room
 
+_WEEKDAYS: Final = {name: day for day, name in enumerate(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"), start=1)}
+
 Key = tuple[Any, ...]
 
 
@@ -41,7 +43,8 @@ def heat_map(visual: HeatMap, rows: Sequence[Row]) -> str:
     """A square for each row and column; the darker, the more."""
     query, drawing = visual.source(), _canvas(visual)
     unit = query.column(visual.measure).unit
-    order = {row[visual.rows]: row[visual.row_order] for row in rows}
+    week = query.column(visual.row_order).unit == "1 to 7"
+    order = _WEEKDAYS if week else {row[visual.rows]: row[visual.row_order] for row in rows}
     names = sorted(order, key=lambda name: order[name])
     columns = (
         list(range(24)) if query.column(visual.columns).unit == "0 to 23" else sorted({r[visual.columns] for r in rows})
@@ -187,7 +190,7 @@ def _horizontal(
     scale = Scale.to(highest, left, drawing.width - 46)
     for tick in scale.ticks:
         drawing.line(scale(tick), _TOP, scale(tick), drawing.height - _TITLED_BOTTOM)
-        label = words.number(tick, unit, with_unit=False)
+        label = words.tick(tick, unit)
         drawing.text(scale(tick), drawing.height - _TITLED_BOTTOM + 16, label, anchor="middle")
     drawing.text((left + drawing.width - 46) / 2, drawing.height - 6, _axis_name(unit), anchor="middle")
     step = (drawing.height - _TOP - _TITLED_BOTTOM) / max(len(labels), 1)
@@ -263,7 +266,7 @@ def _value_axis(drawing: Svg, highest: float, unit: str) -> Scale:
     scale = Scale.to(highest, drawing.height - _BOTTOM, _TOP)
     for tick in scale.ticks:
         drawing.line(_LEFT, scale(tick), drawing.width - _RIGHT, scale(tick))
-        drawing.text(_LEFT - 8, scale(tick) + 4, words.number(tick, unit, with_unit=False), anchor="end")
+        drawing.text(_LEFT - 8, scale(tick) + 4, words.tick(tick, unit), anchor="end")
     middle = (drawing.height - _BOTTOM + _TOP) / 2
     drawing.text(12, middle, _axis_name(unit), anchor="middle", turn=-90)
     return scale

@@ -26,6 +26,11 @@ def number(value: Value, unit: str, *, with_unit: bool = True) -> str:
     return text if bare else f"{text} {unit}"
 
 
+def tick(value: float, unit: str) -> str:
+    """A round number at an axis, which tells the unit."""
+    return f"{100 * value:g} %" if unit == "share" else number(value, unit, with_unit=False)
+
+
 def round_number(value: Value, unit: str) -> str:
     """A number to be read at a glance: millions as such."""
     if value is not None and unit != "share" and abs(value) >= 1e6:

@@ -227,6 +227,17 @@ def test_every_mark_tells_its_number(key: str, tips: list[str]) -> None:
     assert set(tips) <= {title.text for title in drawing.iter("title")}
 
 
+def test_a_heat_map_shows_the_whole_week_though_little_of_it_is_known() -> None:
+    drawing = drawn(VISUALS["when-congested"], [hour(5, 17)])
+    tips = [title.text or "" for title in drawing.iter("title")]
+    assert len(tips) == 7 * 24
+    assert [tip for tip in tips if not tip.endswith("-")] == ["Thu 17:00, 10 %"]
+
+
+def test_ticks_are_as_round_as_they_are() -> None:
+    assert [words.tick(value, "share") for value in (0, 0.05, 0.1, 0.002)] == ["0 %", "5 %", "10 %", "0.2 %"]
+
+
 @pytest.mark.parametrize("key", [key for key, each in VISUALS.items() if not isinstance(each, Table | Figure)])
 def test_no_mark_lies_outside_of_its_drawing(key: str) -> None:
     drawing = drawn(VISUALS[key], rows_of(key))
