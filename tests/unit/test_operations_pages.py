@@ -67,7 +67,8 @@ def commands() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("module", "words"), sorted(set(commands())))
 def test_our_commands_are_understood(module: str, words: str) -> None:
     """As typed in the page, they parse; what they do is tested elsewhere."""
-    program: Any = importlib.import_module(f"{module}.__main__")
+    is_package = importlib.import_module(module).__spec__.submodule_search_locations is not None
+    program: Any = importlib.import_module(f"{module}.__main__" if is_package else module)
     group: Any = typer.main.get_command(program.app)
     name, *arguments = shlex.split(words)
     command = group.commands.get(name)

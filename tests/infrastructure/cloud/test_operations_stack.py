@@ -10,7 +10,9 @@ from cloud.app import OPERATIONS, PLATFORM
 from cloud.log_queries import LOG_QUERIES, LogQuery
 from tests.infrastructure.cloud.conftest import Synthesised
 
-FUNCTIONS = Path(__file__).resolve().parents[3] / "cloud" / "functions"
+REPOSITORY = Path(__file__).resolve().parents[3]
+FUNCTIONS = REPOSITORY / "cloud" / "functions"
+DOCS = REPOSITORY / "docs"
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +68,13 @@ def test_messages_that_queries_look_for_are_those_that_functions_log() -> None:
 
     assert messages
     assert [text for text in messages if f'"{text}"' not in logged] == []
+
+
+def test_what_the_pages_write_in_capitals_is_an_output(dev: dict[str, Synthesised]) -> None:
+    outputs = {name.upper() for stack in dev.values() for name in stack.template.get("Outputs", {})}
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in DOCS.glob("operations/*.md"))
+    code = "\n".join(re.findall(r"```sh\n.*?```|`[^`\n]+`", pages, re.DOTALL))
+    named = set(re.findall(r"(?<![\w$])[A-Z]{9,}(?!\w)", code))
+
+    assert "OPERATIONSTOPIC" in named
+    assert named - outputs == set()

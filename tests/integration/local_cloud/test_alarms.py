@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from roadside.contract.codec import encode_window
 from simulator.local_cloud.local_cloud import LocalCloud
 from tests.integration.local_cloud.conftest import deploy_platform
 from tests.integration.local_cloud.support import eventually
+from tests.unit.cloud.messages import make_window, wrap
 
 
 @pytest.fixture
@@ -55,3 +57,19 @@ def test_poison_record_raises_the_alarm_that_says_what_to_do(alone: LocalCloud) 
     assert alarm["NewStateValue"] == "ALARM"
     assert "docs/operations/runbook.md#messages-parked" in alarm["AlarmDescription"]
     assert told.keys().isdisjoint({"roadside-dev-messages-undelivered", "roadside-dev-alerts-undelivered"})
+
+
+def test_healthy_stack_raises_none_but_those_of_what_has_not_begun(alone: LocalCloud) -> None:
+    outputs = deploy_platform(alone).outputs
+    data = json.dumps(wrap(encode_window(make_window(gateway="gw-well")), "gw-well")).encode()
+    alone.client("kinesis").put_record(StreamName=outputs["WindowsStream"], Data=data, PartitionKey="gw-well")
+
+    def alarms(state: str) -> set[str]:
+        found = alone.client("cloudwatch").describe_alarms(StateValue=state, MaxRecords=100)["MetricAlarms"]
+        return {alarm["AlarmName"].removeprefix("roadside-dev-") for alarm in found}
+
+    eventually(lambda: not alarms("INSUFFICIENT_DATA"))
+
+    # Nobody has called the sweep and the rollup yet, and the local stream does not measure what arrives.
+    assert alarms("ALARM") <= {"nothing-arrives", "sweep-stopped", "rollup-stopped"}
+    assert len(alarms("OK")) > 25

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from typer.testing import CliRunner, Result
 
 from cloud.redrive.__main__ import app
 from roadside.contract.codec import encode_window
+from roadside.contract.events import encode_event
 from tests.integration.local_cloud.conftest import Platform
 from tests.integration.local_cloud.support import eventually
-from tests.unit.cloud.messages import make_window
+from tests.unit.cloud.gateway_events import CONGESTION
+from tests.unit.cloud.messages import make_window, wrap
 
 
 def redrive(platform: Platform, *words: str) -> Result:
@@ -36,6 +39,15 @@ def windows(platform: Platform, gateway: str) -> list[dict[str, Any]]:
         ConsistentRead=True,
     )["Items"]
     return items
+
+
+def received(platform: Platform) -> list[dict[str, Any]]:
+    """Take events off the systems' queue."""
+    sqs, url = platform.cloud.client("sqs"), platform.outputs["SystemsQueueUrl"]
+    messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    for message in messages:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return [json.loads(message["Body"]) for message in messages]
 
 
 def put(platform: Platform, output: str, body: dict[str, Any]) -> None:
@@ -109,12 +121,17 @@ def test_event_that_a_system_gave_up_waits_for_it_again(platform: Platform) -> N
 
     assert redrive(platform, "send", "untold").output == "1 sent, 0 could not be\n"
     assert redrive(platform, "list", "untold").output == "0 message(s)\n"
+    eventually(lambda: event in received(platform))
 
-    def received() -> list[dict[str, Any]]:
-        messages = platform.cloud.client("sqs").receive_message(QueueUrl=platform.outputs["SystemsQueueUrl"])
-        return [json.loads(message["Body"]) for message in messages.get("Messages", [])]
 
-    assert event in eventually(received)
+def test_parked_event_reaches_systems_once_it_can_be_read(platform: Platform) -> None:
+    gateway = "gw-parked-event"
+    wrapped = wrap(encode_event(replace(CONGESTION, gateway=gateway)), gateway, kind="events")
+    body = {"function": "alerts", "reason": "schema = 9", "gateway": gateway, "raw": json.dumps(wrapped)}
+    put(platform, "ParkedQueueUrl", body)
+
+    assert redrive(platform, "send", "parked", "--about", gateway).output == "1 sent, 0 could not be\n"
+    eventually(lambda: gateway in [event["detail"]["gateway"] for event in received(platform)])
 
 
 @pytest.mark.parametrize("words", [("list", "parked", "--stage", "nowhere")])
