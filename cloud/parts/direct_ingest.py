@@ -72,10 +72,10 @@ class DirectIngest(Construct):
             {
                 "Effect": "Allow",
                 "Action": "iot:Connect",
-                "Resource": f"{arn}:client/{client}",
+                "Resource": [f"{arn}:client/{client}"],
                 "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "true"}},
             },
-            {"Effect": "Allow", "Action": "iot:Publish", "Resource": f"{arn}:topic/{topic}"},
+            {"Effect": "Allow", "Action": "iot:Publish", "Resource": [f"{arn}:topic/{topic}"]},
         ]
         return iot.CfnPolicy(self, "SensorPolicy", policy_document={"Version": "2012-10-17", "Statement": statements})
 

@@ -181,8 +181,9 @@ def _nucleus_policy(role_alias_arn: str) -> dict[str, Any]:
     return {
         "Version": "2012-10-17",
         "Statement": [
-            # The nucleus numbers its further connections: name#2, name#3.
-            _allow("iot:Connect", [arn("client", f"{_THING}*")]),
+            # The nucleus numbers its further connections: name#2, name#3. No `*` after the name itself, which would
+            # let gateway-1 connect as gateway-10 and so push it off the broker.
+            _allow("iot:Connect", [arn("client", _THING), arn("client", f"{_THING}#*")]),
             _allow("iot:Publish", [arn("topic", topic) for topic in told]),
             _allow("iot:Receive", [arn("topic", topic) for topic in heard]),
             _allow("iot:Subscribe", [arn("topicfilter", topic) for topic in heard]),

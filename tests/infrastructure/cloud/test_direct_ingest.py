@@ -37,13 +37,13 @@ def test_a_sensor_may_publish_its_own_readings_and_no_more(raw: Synthesised) -> 
         {
             "Effect": "Allow",
             "Action": "iot:Connect",
-            "Resource": f"{IOT}:client/{THING}",
+            "Resource": [f"{IOT}:client/{THING}"],
             "Condition": {"Bool": {"iot:Connection.Thing.IsAttached": "true"}},
         },
         {
             "Effect": "Allow",
             "Action": "iot:Publish",
-            "Resource": f"{IOT}:topic/$aws/rules/roadside_readings/roadside/v1/{THING}/readings",
+            "Resource": [f"{IOT}:topic/$aws/rules/roadside_readings/roadside/v1/{THING}/readings"],
         },
     ]
 

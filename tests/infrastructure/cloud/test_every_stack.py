@@ -1,5 +1,6 @@
 """What holds for every stack: valid, checked, encrypted on the way and at rest, kept in prod, gone in dev."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -147,6 +148,23 @@ def test_roles_name_every_action_and_use_no_managed_policy(dev: Deployment, name
         actions = statement["Action"]
         assert not any("*" in each for each in ([actions] if isinstance(actions, str) else actions)), logical_id
     assert [i for i, role in dev[name].of_type("AWS::IAM::Role").items() if "ManagedPolicyArns" in role] == []
+
+
+def test_a_device_is_let_in_and_heard_by_the_whole_name_of_its_thing(dev: Deployment, raw: Synthesised) -> None:
+    # A claim certificate has no thing; test_fleet tells what little it may do.
+    resources = [
+        stack.resolve(resource)
+        for stack in (*dev.values(), raw)
+        for logical_id, policy in stack.of_type("AWS::IoT::Policy").items()
+        if "ClaimPolicy" not in logical_id
+        for statement in policy["PolicyDocument"]["Statement"]
+        for resource in statement["Resource"]
+        if statement["Action"] in ("iot:Connect", "iot:Publish", "iot:Subscribe", "iot:Receive")
+    ]
+
+    assert resources
+    whole_name = re.compile(r"[:/]\$\{iot:Connection\.Thing\.ThingName\}(/|#|$)")
+    assert [resource for resource in resources if not whole_name.search(resource)] == []
 
 
 @every_stack
