@@ -70,6 +70,7 @@ class TrafficAnalyticsPlatformStack(Stack):
             undelivered=ingest.undelivered,
         )
         ingest.send_events_to(announcing.events)
+        ingest.send_signs_to(announcing.alerts)
         self.observability = Observability(
             self,
             "Observability",

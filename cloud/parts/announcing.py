@@ -69,12 +69,14 @@ class Announcing(Construct):
             memory_mb=512,
             environment={
                 "ALERTS_TABLE": tables.alerts.table_name,
+                "GATEWAYS_TABLE": tables.gateways.table_name,
                 "EVENT_BUS": bus.event_bus_name,
                 "PARKED_QUEUE_URL": parked.queue_url,
                 "RETENTION_DAYS": str(config.retention_days),
             },
             statements=[
                 allow(tables.alerts.table_arn, "dynamodb:BatchGetItem", "dynamodb:PutItem"),
+                allow(tables.gateways.table_arn, "dynamodb:UpdateItem"),
                 allow(bus.event_bus_arn, "events:PutEvents"),
                 allow(parked.queue_arn, "sqs:SendMessage"),
                 allow(
@@ -91,6 +93,8 @@ class Announcing(Construct):
                 ),
             ],
         )
+        # Signs of life do not wait in a queue: what is lost or late the next one makes good.
+        self.alerts.configure_async_invoke(retry_attempts=2, max_event_age=Duration.minutes(5))
         lambda_.EventSourceMapping(
             self,
             "EventsMapping",

@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_iot as iot
 from aws_cdk import aws_kinesis as kinesis
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -73,6 +74,34 @@ class Ingest(Construct):
             role=role,
         )
 
+    def send_signs_to(self, function: lambda_.Function) -> None:
+        """Add the rules that invoke `function`, asynchronously, with every heartbeat, connection and disconnection."""
+        action = iot.CfnTopicRule.ActionProperty(
+            lambda_=iot.CfnTopicRule.LambdaActionProperty(function_arn=function.function_arn)
+        )
+        heartbeats = self._rule(
+            "HeartbeatRule",
+            "heartbeat",
+            description="Heartbeats of all gateways to the alerts function",
+            action=action,
+            role=self._rule_role("HeartbeatRuleRole"),
+        )
+        presence = self._named_rule(
+            "PresenceRule",
+            topics.PRESENCE_RULE,
+            topics.presence_rule_sql(),
+            description="Comings and goings of all gateways to the alerts function",
+            action=action,
+            role=self._rule_role("PresenceRuleRole"),
+        )
+        for rule in (heartbeats, presence):
+            function.add_permission(
+                rule.node.id,
+                principal=iam.ServicePrincipal("iot.amazonaws.com"),
+                source_arn=rule.attr_arn,
+                source_account=Aws.ACCOUNT_ID,
+            )
+
     def _rule_role(self, construct_id: str, *statements: iam.PolicyStatement) -> iam.Role:
         return make_role(
             self,
@@ -84,7 +113,26 @@ class Ingest(Construct):
     def _rule(
         self,
         construct_id: str,
-        kind: topics.CloudKind,
+        kind: topics.EnvelopeKind,
+        *,
+        description: str,
+        action: iot.CfnTopicRule.ActionProperty,
+        role: iam.Role,
+    ) -> iot.CfnTopicRule:
+        return self._named_rule(
+            construct_id,
+            topics.rule_name(kind),
+            topics.rule_sql(kind),
+            description=description,
+            action=action,
+            role=role,
+        )
+
+    def _named_rule(
+        self,
+        construct_id: str,
+        name: str,
+        sql: str,
         *,
         description: str,
         action: iot.CfnTopicRule.ActionProperty,
@@ -96,9 +144,9 @@ class Ingest(Construct):
         return iot.CfnTopicRule(
             self,
             construct_id,
-            rule_name=topics.rule_name(kind),
+            rule_name=name,
             topic_rule_payload=iot.CfnTopicRule.TopicRulePayloadProperty(
-                sql=topics.rule_sql(kind),
+                sql=sql,
                 aws_iot_sql_version=_SQL_VERSION,
                 description=description,
                 actions=[action],

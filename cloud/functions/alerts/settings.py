@@ -12,12 +12,13 @@ class Settings:
 
     Parameters
     ----------
-    alerts_table, parked_queue_url : where to write
+    alerts_table, gateways_table, parked_queue_url : where to write
     event_bus : where to publish
     retention_days : how long an alert's item lives
     """
 
     alerts_table: str
+    gateways_table: str
     parked_queue_url: str
     event_bus: str
     retention_days: int
@@ -28,6 +29,7 @@ class Settings:
         environment = Environment(variables)
         settings = cls(
             alerts_table=environment.text("ALERTS_TABLE"),
+            gateways_table=environment.text("GATEWAYS_TABLE"),
             parked_queue_url=environment.text("PARKED_QUEUE_URL"),
             event_bus=environment.text("EVENT_BUS"),
             retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),

@@ -26,7 +26,7 @@ class Envelope:
     gateway: str
     received_ms: int
     payload: bytes
-    kind: topics.CloudKind
+    kind: topics.EnvelopeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ def open_envelope(document: object) -> Envelope:
     if type(received_ms) is not int or not 0 < received_ms < 1 << 53:
         raise PoisonError(f"received_ms = {received_ms!r:.40}: must be epoch milliseconds")
     kind = document.get("kind", "windows")  # a rule of 0.1 that did not tell it took windows
-    if kind not in get_args(topics.CloudKind):
-        raise PoisonError(f"kind = {kind!r:.40}: must be one of {', '.join(get_args(topics.CloudKind))}")
+    if kind not in get_args(topics.EnvelopeKind):
+        raise PoisonError(f"kind = {kind!r:.40}: must be one of {', '.join(get_args(topics.EnvelopeKind))}")
     if not isinstance(payload, str):
         raise PoisonError(f"payload = {payload!r:.40}: must be a text in base64")
     try:

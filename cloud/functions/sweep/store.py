@@ -29,9 +29,10 @@ class Store:
         self._retention_s = settings.retention_days * _DAY_S
 
     def gateways(self) -> list[Gateway]:
-        """Every gateway that anybody told of."""
+        """Every gateway that anybody told of, but for those that the catalogue has retired."""
         items = self._pages("scan", TableName=self._settings.gateways_table, ConsistentRead=True)
-        return [read_gateway(item) for item in items if not item["gateway"]["S"].startswith(NOT_A_GATEWAY)]
+        gateways = (item for item in items if not item["gateway"]["S"].startswith(NOT_A_GATEWAY))
+        return [read_gateway(item) for item in gateways if "retired_ms" not in item]
 
     def put_gateway(self, gateway: Gateway) -> bool:
         """Write what the sweep keeps of it; False if another pass did meanwhile, which then knows better."""

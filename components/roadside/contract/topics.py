@@ -10,7 +10,11 @@ from roadside.contract.errors import InvalidTopicError
 
 CloudKind = Literal["windows", "events", "sensors"]
 # A heartbeat is not queued and not acknowledged: the next one follows. Readings come from sensors without a gateway.
-RuleKind = Literal[CloudKind, "heartbeat", "readings"]
+EnvelopeKind = Literal[CloudKind, "heartbeat"]
+RuleKind = Literal[EnvelopeKind, "readings"]
+
+PRESENCE_KINDS: Final = ("connected", "disconnected")
+PRESENCE_RULE: Final = "roadside_presence"
 
 ROOT: Final = "roadside/v1"
 MAX_TOPIC_BYTES: Final = 256  # IoT Core's limit, without the $aws/rules/<rule>/ prefix
@@ -76,13 +80,24 @@ def commands(gateway: str) -> str:
     return f"{ROOT}/{_name('gateway', gateway)}/commands"
 
 
-def rule_sql(kind: CloudKind) -> str:
+def rule_sql(kind: EnvelopeKind) -> str:
     """Statement of the rule: wraps the body, whatever its bytes, and adds what the sender cannot forge.
 
     topic(3) is the gateway and topic(4) the kind, since with Basic Ingest the topic starts after the rule's name.
     """
     select = "SELECT encode(*, 'base64') AS payload, topic(3) AS gateway, timestamp() AS received_ms, topic(4) AS kind"
     return f"{select} FROM '{ROOT}/+/{kind}'"
+
+
+def presence_rule_sql() -> str:
+    """Statement of the rule for what IoT Core itself tells when a client, named as its gateway, comes or goes."""
+    select = "SELECT topic(5) AS gateway, topic(4) AS kind, timestamp AS at_ms, sessionIdentifier AS session"
+    return f"{select} FROM '$aws/events/presence/+/+'"
+
+
+def is_name(value: object) -> bool:
+    """Whether the value can be the name of a gateway."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
 
 
 def reading_rule_sql() -> str:

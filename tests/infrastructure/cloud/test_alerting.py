@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from cloud.functions.shared import wording
 from cloud.functions.shared.announcer import EVENT_SOURCE as ANNOUNCED_SOURCE
 from cloud.parts.alerting import EVENT_SOURCE
+from roadside.contract import topics
 from roadside.contract.bus import TYPES, Announcement, BusEvent, detail, from_gateway
 from tests.infrastructure.cloud.conftest import Synthesised
 from tests.unit.cloud.gateway_events import CONGESTION, FAULT, GAP, INCIDENT, OFFLINE
@@ -59,6 +62,25 @@ def test_people_are_told_what_asks_for_it_and_telephones_ring_for_what_is_urgent
         for target in stack.resolve(rule["Targets"]):
             assert target["DeadLetterConfig"]["Arn"] == "<AlertingDeadLetters.Arn>"
     assert stack.one("AWS::KMS::Key")["EnableKeyRotation"] is True
+
+
+@pytest.mark.parametrize("name", ["Heartbeat", "Presence"])
+def test_signs_of_life_invoke_the_alerts_function_and_only_their_rules_may(stack: Synthesised, name: str) -> None:
+    rule = stack.resolve(stack.one("AWS::IoT::TopicRule", name))
+    assert rule["TopicRulePayload"]["Actions"] == [{"Lambda": {"FunctionArn": "<AnnouncingAlerts.Arn>"}}]
+    assert rule["TopicRulePayload"]["ErrorAction"]["Sqs"]["QueueUrl"] == "<IngestUndelivered>"
+    permission = stack.resolve(stack.one("AWS::Lambda::Permission", f"{name}Rule"))
+    assert (permission["Principal"], permission["SourceArn"]) == ("iot.amazonaws.com", f"<Ingest{name}Rule.Arn>")
+    assert permission["FunctionName"] == "<AnnouncingAlerts.Arn>"
+
+
+def test_heartbeats_and_presence_are_heard_where_they_are_told(stack: Synthesised) -> None:
+    heartbeats, presence = (stack.one("AWS::IoT::TopicRule", name) for name in ("Heartbeat", "Presence"))
+
+    assert heartbeats["RuleName"] == topics.rule_name("heartbeat")
+    assert heartbeats["TopicRulePayload"]["Sql"] == topics.rule_sql("heartbeat")
+    assert presence["RuleName"] == topics.PRESENCE_RULE
+    assert presence["TopicRulePayload"]["Sql"] == topics.presence_rule_sql()
 
 
 def test_sweep_runs_every_minute_and_a_failed_pass_is_not_repeated(stack: Synthesised) -> None:

@@ -199,6 +199,7 @@ ROLES = {
     "AlertsRole": {
         ("dynamodb:BatchGetItem", "<TablesAlerts.Arn>"),
         ("dynamodb:PutItem", "<TablesAlerts.Arn>"),
+        ("dynamodb:UpdateItem", "<TablesGateways.Arn>"),
         ("events:PutEvents", "<AlertingBus.Arn>"),
         ("sqs:ChangeMessageVisibility", "<AnnouncingEvents.Arn>"),
         ("sqs:DeleteMessage", "<AnnouncingEvents.Arn>"),
@@ -326,7 +327,14 @@ def test_mapping_isolates_what_fails_and_gives_up_visibly(stack: Synthesised) ->
                 "GATHER_ACKS": "false",
             },
         ),
-        ("alerts", {"ALERTS_TABLE": "<TablesAlerts>", "EVENT_BUS": "<AlertingBus>"}),
+        (
+            "alerts",
+            {
+                "ALERTS_TABLE": "<TablesAlerts>",
+                "GATEWAYS_TABLE": "<TablesGateways>",
+                "EVENT_BUS": "<AlertingBus>",
+            },
+        ),
     ],
 )
 def test_function_is_configured(stack: Synthesised, name: str, own: dict[str, str]) -> None:

@@ -37,6 +37,7 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "WINDOW_ROWS_STREAM": "segment_windows",
         "SENSOR_ROWS_STREAM": "sensor_intervals",
         "ALERTS_TABLE": "alerts",
+        "GATEWAYS_TABLE": "gateways",
         "EVENT_BUS": "bus",
         "RETENTION_DAYS": "90",
         "SEGMENT_REFRESH_S": "300",

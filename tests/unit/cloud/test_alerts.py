@@ -38,6 +38,7 @@ def batch(*documents: dict[str, Any] | str) -> dict[str, Any]:
 def deliver(*documents: dict[str, Any] | str) -> list[str]:
     """Hand a batch over; the places of those that shall come again."""
     answer = handler.handle(batch(*(documents or (wrap(encode_event(CONGESTION)),))), None)
+    assert answer is not None
     return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
@@ -202,4 +203,4 @@ def test_missing_settings_are_named_all_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environment({})
 
-    assert len(caught.value.faults) == 4
+    assert len(caught.value.faults) == 5
