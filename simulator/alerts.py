@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class QueueReader:
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._events: dict[str, dict[str, Any]] = {}
+        self._received_ms: dict[str, float] = {}
         self._copies: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._read, name="queue-reader", daemon=True)
         self._thread.start()
@@ -63,6 +65,15 @@ class QueueReader:
         with self._lock:
             return list(self._events.values())
 
+    def latencies_s(self, until_ms: float) -> list[float]:
+        """From the end of a window to the reception of each congestion event that it led to, up to an instant."""
+        with self._lock:
+            return [
+                (self._received_ms[event_id] - event["occurred_ms"]) / 1000
+                for event_id, event in self._events.items()
+                if event["kind"] in CONGESTION and event["occurred_ms"] <= until_ms
+            ]
+
     def stop(self) -> None:
         self._stop.set()
         self._thread.join()
@@ -72,9 +83,11 @@ class QueueReader:
             messages = self._sqs.receive_message(
                 QueueUrl=self._queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
             ).get("Messages", [])
+            received_ms = 1000 * time.time()
             for message in messages:
                 event = json.loads(message["Body"])["detail"]
                 with self._lock:
+                    self._received_ms.setdefault(event["event_id"], received_ms)
                     self._events[event["event_id"]] = event
                     self._copies[event["event_id"]] += 1
                 self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])

@@ -51,7 +51,8 @@ def print_report(report: Report, console: Console) -> None:
     table = Table(title="Roadside run", show_header=False, title_justify="left")
     table.add_column(style="cyan")
     table.add_column(justify="right")
-    latency = report["latency_s"]
+    latency, alert = report["latency_s"], report["alert_latency_s"]
+    closing = report["alert_latency_from_closing_s"]
     rows: list[tuple[str, str]] = [
         (
             "sensors on gateways",
@@ -70,6 +71,8 @@ def print_report(report: Report, console: Console) -> None:
         ("bytes published", f"{report['bytes_published']:,} instead of {report['raw_bytes']:,}"),
         ("fewer messages, bytes", f"{_times(report['message_reduction'])}, {_times(report['byte_reduction'])}"),
         ("window end to table (s)", f"p50 {latency['p50']}, p95 {latency['p95']}, max {latency['max']}"),
+        ("window end to alert in SQS (s)", f"p50 {alert['p50']}, p95 {alert['p95']}, max {alert['max']}"),
+        ("window's closing to alert (s)", f"p50 {closing['p50']}, p95 {closing['p95']}, max {closing['max']}"),
         ("real-time factor", f"{report['realtime_factor']}"),
         ("fleet process", f"{report['fleet_cpu_cores']} cores"),
         ("Aggregator process", f"{report['aggregator_rss_mb']} MB"),

@@ -24,6 +24,7 @@ def compile_report(
     sensors: SensorVerdict,
     lake: LakeVerdict,
     settled: bool,
+    alert_latencies_s: list[float],
 ) -> Report:
     """The report; `ok` if nothing is missing, wrong or left over."""
     feed, meter, chaos = conducted.feed, fleet.meter, conducted.chaos
@@ -93,6 +94,8 @@ def compile_report(
         "message_reduction": ratio(feed.raw_messages, meter.messages),
         "byte_reduction": ratio(feed.raw_bytes, meter.message_bytes),
         "latency_s": latency_summary(meter.latencies_s),
+        "alert_latency_s": latency_summary(alert_latencies_s),
+        "alert_latency_from_closing_s": latency_summary([s - options.lateness_ms / 1000 for s in alert_latencies_s]),
         "realtime_factor": round(conducted.realtime_factor, 3),
         "fleet_cpu_cores": round(conducted.cpu_cores, 2),
         "aggregator_rss_mb": round(max((real.max_rss_bytes for real in fleet.real), default=0) / 1e6, 1),

@@ -52,6 +52,8 @@ KEYS = {
     "message_reduction",
     "byte_reduction",
     "latency_s",
+    "alert_latency_s",
+    "alert_latency_from_closing_s",
     "realtime_factor",
     "ok",
 }

@@ -56,9 +56,12 @@ def handle(event: dict[str, Any], context: object) -> dict[str, int]:  # noqa: A
 
     Parameters
     ----------
-    event : `now_ms` is the instant of the pass; without it that is now, and gateways in doubt are looked at again
+    event : `now_ms` is the instant of the pass; without it that is now, and gateways in doubt are looked at again.
+        With `gateways` only these are looked at, and only whether they live and what is missing of them
     """
     told_ms = event.get("now_ms")
+    if "gateways" in event:
+        return _count(sweep().look_again(event["gateways"], _now_ms() if told_ms is None else told_ms))
     outcome = sweep().run(_now_ms() if told_ms is None else told_ms)
     if outcome.look_again and told_ms is None:
         wait_s = min(max(outcome.look_again.values()) / 1000 - time.time(), MAX_WAIT_S)

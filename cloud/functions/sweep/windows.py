@@ -23,7 +23,7 @@ class StoredWindow:
     Parameters
     ----------
     sequence : of its latest edition
-    received_ms : when that one arrived, to the second
+    received_ms : when that one arrived at the latest; known to the second
     payload : the message
     """
 
@@ -65,6 +65,6 @@ def stored_window(item: "Item", retention_s: int) -> StoredWindow | None:
         end_ms=int(start_ms) + message.window_ms,
         sequence=int(item["q"]["N"]),
         revision=int(item["r"]["N"]),
-        received_ms=1000 * (int(item["t"]["N"]) - retention_s),
+        received_ms=1000 * (int(item["t"]["N"]) - retention_s) + 999,
         payload=payload,
     )

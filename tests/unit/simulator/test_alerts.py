@@ -81,8 +81,8 @@ class _Queue:
         self.deleted: list[str] = []
         self.asked = threading.Event()
 
-    def send(self, handle: str, event_id: str) -> None:
-        body = json.dumps({"detail": {"event_id": event_id, "kind": "CongestionStarted"}})
+    def send(self, handle: str, event_id: str, *, kind: str = "CongestionStarted", occurred_ms: int = 0) -> None:
+        body = json.dumps({"detail": {"event_id": event_id, "kind": kind, "occurred_ms": occurred_ms}})
         self.waiting.put({"Body": body, "ReceiptHandle": handle})
 
     def receive_message(self, **_: Any) -> dict[str, Any]:
@@ -109,3 +109,20 @@ def test_reader_takes_every_message_off_the_queue_and_tells_repeats() -> None:
     assert sqs.deleted == ["a", "b", "c"]
     assert (reader.count, reader.repeated) == (2, 1)
     assert [found["event_id"] for found in reader.events()] == ["e1", "e2"]
+
+
+def test_alert_is_timed_from_the_end_of_its_window_to_its_first_reception() -> None:
+    now_ms = round(1000 * time.time())
+    sqs = _Queue()
+    sqs.send("a", "told", occurred_ms=now_ms - 2_000)
+    sqs.send("b", "told", occurred_ms=now_ms - 2_000)
+    sqs.send("c", "after the last reading", occurred_ms=now_ms)
+    sqs.send("d", "of the cloud", kind="GatewayOffline", occurred_ms=now_ms - 2_000)
+    reader = QueueReader(sqs, "url")
+    deadline_s = time.monotonic() + 5
+    while len(sqs.deleted) < 4 and time.monotonic() < deadline_s:
+        time.sleep(0.005)
+    reader.stop()
+
+    (latency_s,) = reader.latencies_s(until_ms=now_ms - 1)
+    assert 2 <= latency_s < 7

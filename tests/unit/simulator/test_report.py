@@ -42,6 +42,8 @@ REPORT: dict[str, Any] = {
     "byte_reduction": 400.0,
     "chaos_counts": {"kill-gateway": 12, "cloud-outage": 1},
     "latency_s": {"p50": 2.2, "p95": 2.9, "max": None},
+    "alert_latency_s": {"p50": 2.3, "p95": 2.8, "max": 3.1},
+    "alert_latency_from_closing_s": {"p50": 0.3, "p95": 0.8, "max": 1.1},
     "realtime_factor": 1.0,
     "fleet_cpu_cores": 0.8,
     "aggregator_rss_mb": 51.1,
