@@ -119,7 +119,7 @@ def test_killed_gateway_is_offline_within_90_seconds_and_its_segments_are_unknow
 
     with city.device(SILENT) as device:
         eventually(lambda: city.gateway(SILENT).get("presence") == "connected", what="the broker's word")
-        publish_window(device, SILENT, now_ms() // 10_000 * 10_000, 2, FIRST_SEGMENT)
+        publish_window(device, SILENT, now_ms() // 10_000 * 10_000, 9, FIRST_SEGMENT)
         eventually(lambda: city.segment_state(FIRST_SEGMENT) == "free", what="the segment's state")
         city.sweep(SILENT, now_ms() + 1000)
         assert eventually(lambda: city.told(SILENT)[1:]) == ["GatewayOnline"]
