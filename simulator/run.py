@@ -106,7 +106,6 @@ def run(
                 },
             )
             alerts = _verify_alerts(alerts_due, max(truth) + 1000 * options.window_s, fleet, verdict, reader)
-        alert_latencies_s = reader.latencies_s(1000 * fleet.meter.latency_until_s)
         with _step(console, "roll up, and compare the lake with the oracle"):
             at_risk_segments = {
                 s.number for real in fleet.real if at_risk[real.plan.gateway_id] for s in real.plan.segments
@@ -120,7 +119,16 @@ def run(
                 damaged=options.break_window is Break.LAKE,
             )
         report = compile_report(
-            options, city, fleet, conducted, verdict, alerts, sensors, lake, settled, alert_latencies_s
+            options,
+            city,
+            fleet,
+            conducted,
+            verdict,
+            alerts,
+            sensors,
+            lake,
+            settled,
+            reader.latencies_s(1000 * fleet.meter.latency_until_s),
         )
         conclude(report, cloud, outputs)
     return report

@@ -112,7 +112,7 @@ def test_reader_takes_every_message_off_the_queue_and_tells_repeats() -> None:
 
 
 def test_alert_is_timed_from_the_end_of_its_window_to_its_first_reception() -> None:
-    now_ms = round(1000 * time.time())
+    now_ms = int(1000 * time.time())
     sqs = _Queue()
     sqs.send("a", "told", occurred_ms=now_ms - 2_000)
     sqs.send("b", "told", occurred_ms=now_ms - 2_000)
