@@ -61,7 +61,8 @@ def handle(event: dict[str, Any], context: object) -> dict[str, int]:  # noqa: A
     """
     told_ms = event.get("now_ms")
     if "gateways" in event:
-        return _count(sweep().look_again(event["gateways"], _now_ms() if told_ms is None else told_ms))
+        some = sweep().look_again(event["gateways"], _now_ms() if told_ms is None else told_ms)
+        return _levels(some) | _counts(some)  # not for CloudWatch, which wants to know of all
     outcome = sweep().run(_now_ms() if told_ms is None else told_ms)
     if outcome.look_again and told_ms is None:
         wait_s = min(max(outcome.look_again.values()) / 1000 - time.time(), MAX_WAIT_S)
@@ -70,21 +71,21 @@ def handle(event: dict[str, Any], context: object) -> dict[str, int]:  # noqa: A
         outcome.offline += again.offline
         outcome.announced += again.announced
         outcome.segments_cleared += again.segments_cleared
-    return _count(outcome, sweep().segments_congested())
+    levels = {**_levels(outcome), "SegmentsCongested": sweep().segments_congested()}
+    emit(metrics, _counts(outcome), levels)
+    return levels | _counts(outcome)
 
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _count(outcome: Outcome, segments_congested: int) -> dict[str, int]:
-    levels = {
-        "Gateways": outcome.gateways,
-        "GatewaysOffline": outcome.offline,
-        "DataGaps": outcome.gaps,
-        "SegmentsCongested": segments_congested,
-    }
-    counts = {
+def _levels(outcome: Outcome) -> dict[str, int]:
+    return {"Gateways": outcome.gateways, "GatewaysOffline": outcome.offline, "DataGaps": outcome.gaps}
+
+
+def _counts(outcome: Outcome) -> dict[str, int]:
+    return {
         "GatewaysUnread": outcome.unread,
         "GatewaysFailed": outcome.failed,
         "EventsAnnounced": outcome.announced,
@@ -95,5 +96,3 @@ def _count(outcome: Outcome, segments_congested: int) -> dict[str, int]:
         "SegmentsCleared": outcome.segments_cleared,
         "WindowsStalled": int(outcome.stalled),
     }
-    emit(metrics, counts, levels)
-    return levels | counts
