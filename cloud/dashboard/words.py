@@ -136,11 +136,12 @@ def _first(visual: Table, query: Query, rows: Sequence[Row]) -> str:
     ordered = table_rows(visual, query, rows)
     names = [name for name in visual.columns if query.column(name).kind is not Kind.KEY]
     subject = next(name for name in visual.columns if query.column(name).unit in ("name", "city's number"))
-    if not ordered or not names:
+    told = next((name for name in names if ordered and ordered[0][name] is not None), None)
+    if told is None:
         return visual.title
-    row, column = ordered[0], query.column(names[0])
+    row, column = ordered[0], query.column(told)
     which = f"{query.column(subject).label} {row[subject]}" if isinstance(row[subject], int) else row[subject]
-    return f"{which}: {column.label.lower()} {number(row[names[0]], column.unit)}"
+    return f"{which}: {column.label.lower()} {number(row[told], column.unit)}"
 
 
 def table_rows(visual: Table, query: Query, rows: Sequence[Row]) -> list[Row]:

@@ -200,6 +200,11 @@ def test_a_visual_says_what_it_has_found(key: str, said: str) -> None:
     assert words.finding(VISUALS[key], rows_of(key)) == said
 
 
+def test_a_table_says_the_first_number_that_it_has() -> None:
+    _, suspected = rows_of("incident-log")
+    assert words.finding(VISUALS["incident-log"], [suspected]) == "seg-8: confirm 2 min"
+
+
 def drawn(visual: AnyVisual, rows: list[sums.Row]) -> ElementTree.Element:
     draw: dict[type, Any] = {
         HeatMap: charts.heat_map,
