@@ -1,13 +1,11 @@
 """The cloud's minutely pass over the windows of a replay: what lies on more than one gateway is judged here."""
 
-from array import array
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from aggregator.profile_file import LearnedProfile, SegmentProfile
+from aggregator.profile_file import LearnedProfile
 from cloud.functions.sweep.incidents import LATELY_MS, Road, notices, passages
 from cloud.functions.sweep.pairs import PairJudge, RoadSegment
-from cloud.functions.sweep.pairs_profile import BINS, UNKNOWN
 from cloud.functions.sweep.pairs_timeline import PATIENCE_MS
 from roadside.contract.bus import IncidentNotice, from_gateway
 from roadside.contract.events import Event
@@ -41,7 +39,7 @@ class ReplaySweep:
         self.told: dict[str, tuple[int, IncidentNotice]] = {}
         self._judge = PairJudge(segments)
         for segment_id, learned in (profile.segments if profile is not None else {}).items():
-            self._judge.teach(segment_id, _dense(learned))
+            self._judge.teach(segment_id, (learned.first_quarter, learned.days))
         self._road = Road(segments)
         self._open: dict[tuple[int, int], IncidentNotice] = {}  # by segment and start
         self._lately: list[WindowSummary] = []
@@ -101,13 +99,3 @@ class ReplaySweep:
             self._open[key] = notice
         elif notice.kind == "IncidentCleared":
             self._open.pop(key, None)
-
-
-def _dense(learned: SegmentProfile) -> "list[array[int]]":
-    days = []
-    for known in learned.days:
-        day = array("b", [UNKNOWN] * BINS)
-        for quarter, usual in enumerate(known, learned.first_quarter):
-            day[quarter] = UNKNOWN if usual is None else usual
-        days.append(day)
-    return days

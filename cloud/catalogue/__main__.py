@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from cloud.catalogue.loading import load as load_segments
+from cloud.catalogue.profile import ProfileError, load_profile, read_profile
 from cloud.catalogue.segments import CatalogueError, CatalogueSegment, read_catalogue
 from cloud.deployment import CloudError, find
 
@@ -49,6 +50,22 @@ def load(
         console.print(
             f"{what}: {told.added} added, {told.updated} updated, {told.retired} retired, {told.unchanged} as they were"
         )
+
+
+@app.command()
+def profile(
+    file: Annotated[Path, typer.Argument(help="What `python -m simulator learn` wrote.", metavar="FILE")],
+    stage: Annotated[str, typer.Option(help="Which deployment, as in the CDK context.")] = "dev",
+) -> None:
+    """Let the pairs of stations that lie on two gateways begin with the contrast of speed that was learned elsewhere.
+
+    Load the catalogue first. Pairs that have learned a day by themselves keep what they know.
+    """
+    try:
+        begun, pairs = load_profile(read_profile(file.read_bytes()), find(stage))
+    except (CloudError, ProfileError, OSError) as error:
+        raise _fail(error) from error
+    console.print(f"{begun} of {pairs} pairs across gateways begin with it")
 
 
 def _read(file: Path) -> tuple[CatalogueSegment, ...]:

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from cloud.functions.sweep import pairs_memory
 from cloud.functions.sweep.incidents import LATELY_MS, Passage, Road, notices, passages
 from cloud.functions.sweep.pairs import PairJudge, RoadSegment
+from cloud.functions.sweep.pairs_profile import LearnedDays
 from cloud.functions.sweep.windows import StoredWindow
 from roadside.contract.bus import BusEvent, IncidentNotice
 from roadside.contract.summary import WindowSummary
@@ -47,7 +48,7 @@ class Neighbours:
     def judge(self, windows: Mapping[str, Sequence[StoredWindow]], now_ms: int) -> list[BusEvent]:
         """What follows from the windows since the last pass, by gateway in order of time; passes overlap."""
         self._read_road(now_ms)
-        judge = self._judged = self._take_up()
+        judge = self._judged = _take_up(self._tables, self._segments)
         for gateway in sorted(judge.gateways & windows.keys()):
             wanted = [w for w in windows[gateway] if judge.wants(gateway, w.start_ms, w.epoch_ms, w.revision)]
             judge.take(_readable(wanted))
@@ -64,8 +65,7 @@ class Neighbours:
         for place, piece in enumerate(pairs_memory.dump(self._judged)):
             self._tables.put_memory(f"{_MEMORY}-{place}", piece)
         if self._judged.learned:
-            for place, piece in enumerate(pairs_memory.dump_profiles(self._judged)):
-                self._tables.put_memory(f"{_PROFILES}-{place}", piece)
+            _keep_profiles(self._tables, self._judged)
         self._judged = None
 
     def _read_road(self, now_ms: int) -> None:
@@ -73,19 +73,6 @@ class Neighbours:
             self._segments = self._tables.road_segments()
             self._road = Road(self._segments)
             self._read_ms = now_ms
-
-    def _take_up(self) -> PairJudge:
-        judge = PairJudge(self._segments)
-        if judge.stretches:
-            pairs_memory.restore(judge, self._pieces(_MEMORY))
-            pairs_memory.restore_profiles(judge, self._pieces(_PROFILES))
-        return judge
-
-    def _pieces(self, name: str) -> Iterator[bytes]:
-        place = 0
-        while (piece := self._tables.memory(f"{name}-{place}")) is not None:
-            yield piece
-            place += 1
 
     def _passed(
         self,
@@ -100,6 +87,40 @@ class Neighbours:
         wanted = past | {each.gateway for each in going_on}
         lately = [w for gateway in wanted for w in windows.get(gateway, ()) if w.start_ms >= now_ms - LATELY_MS]
         return passages(_readable(lately), now_ms)
+
+
+def teach(tables: Tables, days: Mapping[str, LearnedDays]) -> tuple[int, int]:
+    """Let the pairs that have learned nothing yet begin with these days, by the segment at which a pair begins.
+
+    Returns
+    -------
+    tuple of int
+        How many pairs begin with them, and how many there are.
+    """
+    judge = _take_up(tables, tables.road_segments())
+    begun = sum(judge.teach(segment_id, learned) for segment_id, learned in days.items())
+    _keep_profiles(tables, judge)
+    return begun, sum(stretch.pairs for stretch in judge.stretches)
+
+
+def _take_up(tables: Tables, segments: Sequence[RoadSegment]) -> PairJudge:
+    judge = PairJudge(segments)
+    if judge.stretches:
+        pairs_memory.restore(judge, _pieces(tables, _MEMORY))
+        pairs_memory.restore_profiles(judge, _pieces(tables, _PROFILES))
+    return judge
+
+
+def _pieces(tables: Tables, name: str) -> Iterator[bytes]:
+    place = 0
+    while (piece := tables.memory(f"{name}-{place}")) is not None:
+        yield piece
+        place += 1
+
+
+def _keep_profiles(tables: Tables, judge: PairJudge) -> None:
+    for place, piece in enumerate(pairs_memory.dump_profiles(judge)):
+        tables.put_memory(f"{_PROFILES}-{place}", piece)
 
 
 def _readable(windows: Sequence[StoredWindow]) -> Iterator[WindowSummary]:

@@ -6,10 +6,10 @@ The judgement is deterministic: it follows from the windows and the instants of 
 after a crash finds the memory as it was.
 """
 
-from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from cloud.functions.sweep.pairs_profile import LearnedDays
 from cloud.functions.sweep.pairs_rules import PairRules
 from cloud.functions.sweep.pairs_stretch import PairChange, Station, Stretch
 from cloud.functions.sweep.pairs_timeline import Timeline
@@ -75,12 +75,10 @@ class PairJudge:
             for timeline in self._timelines_of.get(window.gateway, ()):
                 timeline.take(window)
 
-    def teach(self, segment_id: str, days: "list[array[int]]") -> None:
-        """Begin the pair that starts at a segment with days learned elsewhere, the newest last."""
-        for stretch in self.stretches:
-            for station, profile in zip(stretch.stations, stretch.profiles, strict=False):
-                if station.segment_id == segment_id:
-                    profile.teach(days)
+    def teach(self, segment_id: str, learned: LearnedDays) -> bool:
+        """Let the pair that begins at a segment begin with days learned elsewhere; whether one does."""
+        pairs = (pair for stretch in self.stretches for pair in zip(stretch.stations, stretch.profiles, strict=False))
+        return any([profile.teach(learned) for station, profile in pairs if station.segment_id == segment_id])
 
     def judge(self, now_ms: int) -> list[PairChange]:
         """Judge what is due at the instant of a pass; the alerts raised and cleared by it."""

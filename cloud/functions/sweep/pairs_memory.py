@@ -84,9 +84,7 @@ def _restore_timeline(timeline: Timeline, memory: Any) -> None:
 
 def _restore_profile(profile: PairProfile, encoded: bytes) -> None:
     days = [array("b", encoded[first : first + BINS]) for first in range(0, len(encoded), BINS)]
-    profile.today = days[0]
-    profile.teach(days[1:])
-    profile.changed = False
+    profile.restore(days[0], days[1:])
 
 
 def _name(stretch: Stretch) -> str:

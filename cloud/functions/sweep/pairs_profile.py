@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 from typing import Final
 
 BIN_MS: Final = 900_000
@@ -18,6 +19,9 @@ SPREAD: Final = 1.64
 MIN_SAMPLED_MS: Final = 300_000
 NO_BIN: Final = -1
 NOTHING_LEARNED: Final = -math.inf
+
+# A day's usual contrast by quarter, None where nothing is known, from a first quarter on; the newest day last.
+LearnedDays = tuple[int, Sequence[Sequence[int | None]]]
 
 _DAY: Final = bytes([UNKNOWN + 256]) * BINS
 
@@ -66,11 +70,25 @@ class PairProfile:
             running[2] += step_ms * contrast
             running[3] += step_ms * contrast**2
 
-    def teach(self, days: list[array[int]]) -> None:
-        """Begin with days learned elsewhere, the newest last."""
-        self.days = days[-DAYS:]
+    def teach(self, learned: LearnedDays) -> bool:
+        """Begin with days learned elsewhere, unless some have been learned here; whether it does."""
+        if self.days:
+            return False
+        first_quarter, days = learned
+        for known in days[-DAYS:]:
+            day = array("b", _DAY)
+            for quarter, usual in enumerate(known, first_quarter):
+                day[quarter] = UNKNOWN if usual is None else usual
+            self.days.append(day)
         self._expected_bin = NO_BIN
         self.changed = True
+        return True
+
+    def restore(self, today: array[int], days: list[array[int]]) -> None:
+        """Take up stored days."""
+        self.today, self.days = today, days
+        self._expected_bin = NO_BIN
+        self.changed = False
 
     def _put_down(self, quarter: int) -> None:
         _, sampled_ms, total, squares = self.running

@@ -7,15 +7,21 @@ from collections.abc import Iterator
 import pytest
 from botocore.exceptions import ClientError
 
+from aggregator.profile_file import load_profile
 from cloud.catalogue.plan import segment_attributes
+from cloud.catalogue.profile import ProfileError, read_profile
 from cloud.catalogue.segments import CatalogueSegment
 from cloud.functions.processor.items import window_item
 from cloud.functions.processor.logic import WindowRecord
 from cloud.functions.shared.envelope import Envelope
-from cloud.functions.sweep import handler
+from cloud.functions.sweep import handler, pairs_memory
+from cloud.functions.sweep.neighbours import teach
+from cloud.functions.sweep.pairs import PairJudge
+from cloud.functions.sweep.pairs_profile import UNKNOWN
 from cloud.functions.sweep.store import Store
 from roadside.contract.codec import encode_window
 from roadside.contract.summary import SegmentSummary, SpeedSketch, WindowSummary
+from simulator.learning import SHIPPED
 from tests.unit.cloud.world import World
 
 NOON_MS = 1_790_000_640_000 - 1_790_000_640_000 % 900_000
@@ -131,3 +137,49 @@ def test_a_failing_table_stops_nothing_but_the_judgement(city: World, monkeypatc
     assert drive(city, range(2)) == []
     assert handler.handle({"now_ms": NOON_MS + 180_000}, None)["JudgesFailed"] == 1
     assert "#passed" in {item["gateway"]["S"] for item in city.items("gateways")}
+
+
+def test_pairs_begin_with_a_profile_that_was_learned_elsewhere_and_keep_what_they_know(city: World) -> None:
+    sweep = handler.sweep()
+    assert isinstance(sweep._tables, Store)
+    tables = sweep._tables
+
+    assert teach(tables, {"E1": (40, [[None, 35], [20, 30]]), "E9": (0, [])}) == (1, 2)
+    assert teach(tables, {"E1": (0, [[1]]), "E0": (0, [[2]])}) == (1, 2)
+    drive(city, range(1))
+    judge = PairJudge(tables.road_segments())
+    pairs_memory.restore_profiles(judge, [tables.memory("profiles-0") or b""])
+    (stretch,) = judge.stretches
+    assert [[day[40:42].tolist() for day in profile.days] for profile in stretch.profiles] == [
+        [[UNKNOWN, UNKNOWN]],
+        [[UNKNOWN, 35], [20, 30]],
+    ]
+    assert stretch.profiles[1].expected(NOON_MS - NOON_MS % 86_400_000 + 41 * 900_000) == 0.35
+
+
+def test_profile_is_read_as_the_simulator_writes_it_and_nothing_else_is_one() -> None:
+    learned = read_profile(SHIPPED.read_bytes())
+    assert learned.keys() == load_profile(SHIPPED).segments.keys()
+    first_quarter, days = learned["E04"]
+    assert (first_quarter, list(map(list, days))) == (
+        load_profile(SHIPPED).segments["E04"].first_quarter,
+        load_profile(SHIPPED).segments["E04"].days,
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"format": "another", "segments": {}}',
+        '{"format": "roadside-contrast-profile-1"}',
+        '{"format": "roadside-contrast-profile-1", "segments": {"E1": {"first_quarter": 95, "days": [[1, 2]]}}}',
+        '{"format": "roadside-contrast-profile-1", "segments": {"E1": {"first_quarter": 0, "days": [[128]]}}}',
+        '{"format": "roadside-contrast-profile-1", "segments": {"E1": {"first_quarter": 0, "days": [7]}}}',
+        '{"format": "roadside-contrast-profile-1", "segments": {"E1": {"first_quarter": 0, "days": 7}}}',
+    ],
+)
+def test_what_is_no_profile_is_refused_with_what_to_do(text: str) -> None:
+    with pytest.raises(ProfileError, match=r"profile|format|quarters"):
+        read_profile(text.encode())
