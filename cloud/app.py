@@ -70,6 +70,7 @@ def build(context: Mapping[str, Any] | None = None, outdir: Path = paths.ASSEMBL
         outdir=os.environ.get("CDK_OUTDIR", str(outdir)),
         # CDK's own reading of the templates takes six of seven seconds, and cfn-lint knows more.
         builtin_cloud_formation_validation=False,
+        analytics_reporting=False,  # a resource that the command line would add, and Python alone would not
     )
     keys = ("stages", *Config.__dataclass_fields__)
     config = Config.from_context({key: app.node.try_get_context(key) for key in keys})
