@@ -8,6 +8,7 @@ from aws_cdk import aws_iot as iot
 from constructs import Construct
 
 from cloud.config import Config
+from cloud.parts.alarms import Alarms
 from cloud.parts.emptying import Emptying
 from cloud.parts.gateway_software import Artifacts, SuiteDeployment, TokenExchange
 from cloud.parts.provisioning import Provisioning
@@ -53,6 +54,9 @@ class FleetStack(Stack):
             common_group=Fn.select(1, Fn.split("/", everybody)),
             policies={"GatewayPolicy": platform.access.policy.ref, "NucleusPolicy": exchange.nucleus_policy.ref},
         )
+        # In the stack of what it watches; operators hear of it as of the platform's.
+        alarms = Alarms(self, "Alarms", prefix=platform.stack_name, topic=platform.observability.operators)
+        alarms.watch_function("provisioning", provisioning.hook)
         SuiteDeployment(self, "Suite", config=config, group_arn=everybody)
 
         self._output("ArtifactBucket", artifacts.bucket.bucket_name, "For components/publish.py --bucket")

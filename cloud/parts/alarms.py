@@ -176,6 +176,14 @@ class Alarms(Construct):
             "Look at what they share with `python -m cloud.query gateways`: a district, a line, a version.",
         )
         self._add(
+            "gathered-acks-failing",
+            own_metric("sweep", "AcksFailed", period=_FIVE_MINUTES),
+            at_least=thresholds.silent_gateways,  # one ack a gateway and pass
+            of=2,
+            says="Live windows are stored and several gateways cannot be told, so they send again. "
+            "Look at the sweep's log for the error that IoT Core answers with.",
+        )
+        self._add(
             "data-gaps",
             own_metric("sweep", "DataGaps", statistic="Minimum", period=_FIVE_MINUTES),
             at_least=thresholds.open_gaps,

@@ -86,6 +86,8 @@ class Dashboard(Construct):
                     _counted("sweep", "GatewaysUnread", "gateways not read"),
                     _counted("sweep", "GatewaysFailed", "gateways not judged"),
                     _counted("sweep", "JudgesFailed", "neighbours not judged"),
+                    _counted("sweep", "AcksFailed", "acks not published"),
+                    _counted("sweep", "JudgesFailed", "neighbours not judged"),
                 ],
             ),
         )
@@ -134,6 +136,7 @@ class Dashboard(Construct):
                     _counted("processor", "RecordsFailed", "failed, to come again"),
                     _counted("processor", "AcksFailed", "acks not published"),
                     _counted("processor", "WindowsFromFuture", "from the future"),
+                    _counted("processor", "LakeRecordsFailed", "refused by Firehose"),
                 ],
             ),
         )

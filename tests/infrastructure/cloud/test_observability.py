@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloud.app import OPERATIONS, PLATFORM, build
+from cloud.app import FLEET, OPERATIONS, PLATFORM, build
 from tests.infrastructure.cloud.conftest import Synthesised
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -35,7 +35,9 @@ def test_every_alarm_has_a_section_in_the_runbook_and_every_section_an_alarm(dev
     page = (REPOSITORY / RUNBOOK).read_text(encoding="utf-8")
     composite = dev[OPERATIONS].one("AWS::CloudWatch::CompositeAlarm")["AlarmName"].removeprefix(PREFIX)
 
-    assert sorted([*alarms(dev[PLATFORM]), composite]) == sorted(re.findall(r"^### ([a-z0-9-]+)$", page, re.MULTILINE))
+    assert sorted([*alarms(dev[PLATFORM]), *alarms(dev[FLEET]), composite]) == sorted(
+        re.findall(r"^### ([a-z0-9-]+)$", page, re.MULTILINE)
+    )
 
 
 def test_every_alarm_tells_operators_what_to_do_when_it_begins_and_when_it_is_over(stack: Synthesised) -> None:
@@ -66,6 +68,14 @@ def test_metrics_of_our_own_are_those_that_the_functions_write(stack: Synthesise
 
     assert used
     assert {(function, metric) for function, metric in used if metric not in written[function]} == set()
+
+
+def test_metrics_of_our_own_are_few(stack: Synthesised) -> None:
+    # Each is $0.30 a month while it is told, and told without any dimension but the function.
+    handlers = (REPOSITORY / "cloud" / "functions").glob("*/handler.py")
+    told = re.findall(r'^        "[A-Z][A-Za-z]+": ', "".join(path.read_text() for path in handlers), re.MULTILINE)
+
+    assert 20 < len(told) <= 40
 
 
 def test_dashboard_reads_like_the_path(stack: Synthesised) -> None:
