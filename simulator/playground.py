@@ -46,7 +46,8 @@ def keep_running(
         console.print(f"  {name} = {value}", highlight=False)
     console.print("Ctrl-C ends it; nothing is kept.", highlight=False)
     try:
-        asked_to_stop.wait()
+        while not asked_to_stop.wait(1.0):
+            pass  # a signal that another thread takes wakes nobody who waits without a bound
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

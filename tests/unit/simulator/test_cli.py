@@ -54,6 +54,7 @@ def test_help_of_run_names_every_flag_with_its_default_and_the_exit_codes() -> N
         "--auth",
         "--no-auth",
         "--out",
+        "--keep",
     ):
         assert flag in output
     for words in (
