@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 from cloud.functions.rollup import logic
 from cloud.functions.rollup.logic import RequestError
 from cloud.functions.rollup.sums import Row, Sums
+from roadside.contract.errors import ContractError
 from roadside.contract.summary import WindowSummary
 
 _ATTEMPTS: Final = 3  # at an hour that another run rolls up at the same time
@@ -84,24 +85,35 @@ class Rollup:
                     outcome.left.append(hour_ms)
                     continue
                 started_ms = self._now_ms()
-                began[hour_ms] = self._roll_up_hour(hour_ms, outcome)
+                began |= self._roll_up_hour(hour_ms, outcome)
                 longest_ms = max(longest_ms, self._now_ms() - started_ms)
             if began:
                 self._finish_day(day_ms, began, outcome)
         if outcome.expired:
             self._logger.warning("windows came for hours that are rolled up for good", extra={"hours": outcome.expired})
+        for hour_ms in outcome.expired:
+            self._source.set_rolled(hour_ms, self._now_ms())  # told once
         return outcome
 
-    def _roll_up_hour(self, hour_ms: int, outcome: Outcome) -> int:
-        """Write the hour; when the reading of it began."""
+    def _roll_up_hour(self, hour_ms: int, outcome: Outcome) -> dict[int, int]:
+        """Write the hour; when the reading of it began, by the hour.
+
+        Nothing if a window of it cannot be read, as after a return to code of an older schema: the other hours go on.
+        """
         began_ms = self._now_ms()
         sums: dict[int, Sums] = {}
-        outcome.windows += logic.add_windows(sums, self._source.windows(hour_ms))
+        try:
+            count = logic.add_windows(sums, self._source.windows(hour_ms))
+        except ContractError as error:
+            self._logger.error("hour not rolled up", extra={"hour_ms": hour_ms, "error": str(error)})  # noqa: TRY400
+            outcome.left.append(hour_ms)
+            return {}
         rows = logic.hour_rows(sums, hour_ms)
         self._source.put_rows(logic.hour_key(hour_ms), rows)
+        outcome.windows += count
         outcome.hours += 1
         outcome.rows += len(rows)
-        return began_ms
+        return {hour_ms: began_ms}
 
     def _finish_day(self, day_ms: int, began: dict[int, int], outcome: Outcome) -> None:
         """Write the day, and only then call its hours rolled up: a run that dies before is repeated as a whole.
@@ -113,7 +125,9 @@ class Rollup:
             self._source.put_rows(logic.day_key(day_ms), logic.day_rows(hours, day_ms))
             outcome.days += 1
             overtaken = [hour for hour, began_ms in began.items() if not self._source.set_rolled(hour, began_ms)]
-            began = {hour_ms: self._roll_up_hour(hour_ms, outcome) for hour_ms in overtaken}
-            if not began:
+            if not overtaken:
                 return
+            began = {}
+            for hour_ms in overtaken:
+                began |= self._roll_up_hour(hour_ms, outcome)
         outcome.left += began

@@ -205,10 +205,26 @@ def test_a_run_that_dies_before_the_day_is_written_repeats_the_hour(
     assert account.vehicles(DAY) == 6
 
 
+def test_a_window_that_cannot_be_read_holds_up_its_own_hour_alone(account: Account) -> None:
+    account.store_windows(window(1, NOON_MS), window(2, NOON_MS + HOUR_MS))
+    (broken, *_) = (
+        item for item in account.world.items("windows") if item["w"]["S"].startswith(str(NOON_MS + HOUR_MS))
+    )
+    account.world.dynamodb.put_item(TableName="windows", Item={**broken, "b": {"B": b"of another time"}})
+    outcome = account.roll_up()
+    assert (outcome.hours, outcome.left) == (1, [NOON_MS + HOUR_MS])
+    assert account.vehicles(NOON) == account.vehicles(DAY) == 6
+    account.world.dynamodb.put_item(TableName="windows", Item=broken)
+    account.roll_up()
+    assert account.vehicles(DAY) == 12
+
+
 def test_hours_whose_windows_expire_stay_as_they_are(account: Account) -> None:
     account.store_windows(window(1, DAY_MS))
     outcome = account.roll_up(retention_days=1)
     assert (outcome.hours, outcome.expired) == (0, [DAY_MS])
+    account.roll_up(retention_days=1)
+    assert account.roll_up(retention_days=1).expired == []  # told, and not for ever
     with pytest.raises(RequestError, match="older than the 1 days for which windows are kept"):
         account.roll_up(requested_hours({"hour": "2026-09-22T00"}), retention_days=1)
     assert account.bodies() == {}
