@@ -1,5 +1,6 @@
 """What holds for every stack: valid, checked, encrypted on the way and at rest, kept in prod, gone in dev."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from cloud.app import FLEET, INSIGHTS, OPERATIONS, PLATFORM, build
+from simulator.assembly import ensure_assembly
 from tests.infrastructure.cloud.conftest import Synthesised
 
 Deployment = dict[str, Synthesised]
@@ -51,6 +53,13 @@ def test_cfn_lint_finds_no_error(dev: Deployment, raw: Synthesised) -> None:
     linted = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_the_same_sources_give_the_same_templates_in_another_process(dev: Deployment) -> None:
+    assembly = ensure_assembly()  # what a run deploys
+
+    for name, stack in dev.items():
+        assert json.loads((assembly / f"{name}.template.json").read_text()) == stack.template
 
 
 def test_synthesis_fails_on_a_finding_that_nobody_accepted(tmp_path: Path) -> None:
