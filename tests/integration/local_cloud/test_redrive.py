@@ -140,3 +140,12 @@ def test_what_is_not_deployed_is_said_in_a_sentence(platform: Platform, words: t
 
     assert result.exit_code == 2
     assert "stack roadside-nowhere is not deployed" in result.output
+
+
+def test_what_the_smoke_test_leaves_can_be_dropped(platform: Platform) -> None:
+    """As docs/operations/cloud.md has it: an object that is no message of ours, and the words that find it."""
+    platform.cloud.client("kinesis").put_record(
+        StreamName=platform.outputs["WindowsStream"], PartitionKey="smoke-test", Data=b"{}\n"
+    )
+
+    eventually(lambda: redrive(platform, "drop", "parked", "--about", "gateway = None").output == "1 dropped\n")
