@@ -81,6 +81,7 @@ class Operation:
     people : who is told of an event by e-mail
     notified_share : part of the events that people are told of
     athena_gb_per_day : what queries scan, dashboards' refreshes included
+    archived_gb_read_per_month : what queries scan of rows that lie in the archive
     query_reads_per_s : items that readers (the query library, dashboards) read
     trace_busy_functions : whether X-Ray records those as well that run every second
     """
@@ -102,5 +103,6 @@ class Operation:
     people: int = 5
     notified_share: float = 0.01
     athena_gb_per_day: float = 5.0
+    archived_gb_read_per_month: float = 10.0
     query_reads_per_s: float = 1.0
     trace_busy_functions: bool = False

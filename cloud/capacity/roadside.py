@@ -40,9 +40,11 @@ ROW_JSON_BYTES: Final = 365
 _ROW_PARQUET_BYTES: Final = 60
 _SENSOR_ROW_JSON_BYTES: Final = 200
 _SENSOR_ROW_PARQUET_BYTES: Final = 30
-_COLD_AFTER_MONTHS: Final = 2
-_ARCHIVED_AFTER_MONTHS: Final = 13
+_EVENT_PARQUET_BYTES: Final = 200
+_ARCHIVED_AFTER_MONTHS: Final = 1
 _KEPT_MONTHS: Final = 36
+_DELIVERY_S: Final = 300  # a stream delivers after so long, or when it has so much
+_DELIVERY_BYTES: Final = 128 * KB * KB
 _ROLLUP_ROW_BYTES: Final = 150
 _FIREHOSE_RECORD_BYTES: Final = 1_000_000  # rows are gathered to one record of at most this size
 
@@ -234,17 +236,20 @@ def _lake(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
     yield from metering.firehose("sensors", records, sensors_bytes, converted=True)
     yield from metering.firehose("events", sent.events, _EVENT_BYTES, converted=True)
 
-    rolled = city.segments * (24 + 1) * MONTH_DAYS
-    rows_bytes = rows * _ROW_PARQUET_BYTES + sensor_rows * _SENSOR_ROW_PARQUET_BYTES
-    month_gb = (rows_bytes + sent.events * 200 + rolled * _ROLLUP_ROW_BYTES) / GB
+    rows_gb = (rows * _ROW_PARQUET_BYTES + sensor_rows * _SENSOR_ROW_PARQUET_BYTES) / GB
     months = min(operation.running_months, _KEPT_MONTHS)
-    warm = min(months, _COLD_AFTER_MONTHS)
-    archived = max(0, months - _ARCHIVED_AFTER_MONTHS)
-    yield Use("S3", "lake, Standard", "s3_gb", month_gb * warm)
-    yield Use("S3", "lake, Infrequent Access", "s3_infrequent_gb", month_gb * (months - warm - archived))
-    yield Use("S3", "lake, Glacier Instant Retrieval", "s3_instant_gb", month_gb * archived)
-    # Three streams that deliver every five minutes or 128 MB, and the rollup's object for each hour.
-    delivered = 3 * MONTH_S / 300 + month_gb * GB / (128 * KB * KB) + MONTH_S / operation.rollup_s * _ROLLUP_HOURS_READ
+    at_hand = min(months, _ARCHIVED_AFTER_MONTHS)
+    rolled = city.segments * (24 + 1) * MONTH_DAYS
+    others_gb = (sent.events * _EVENT_PARQUET_BYTES + rolled * _ROLLUP_ROW_BYTES) / GB  # for ever, and at hand
+    yield Use("S3", "lake, Standard", "s3_gb", rows_gb * at_hand + others_gb * operation.running_months)
+    yield Use("S3", "lake, Glacier Instant Retrieval", "s3_instant_gb", rows_gb * (months - at_hand))
+    moved = (2 * MONTH_S / _DELIVERY_S + rows_gb * GB / _DELIVERY_BYTES) * (months > at_hand)
+    yield Use("S3", "objects moved to Glacier", "s3_instant_transitions", moved)
+    retrieved_gb = operation.archived_gb_read_per_month * (months > at_hand)
+    yield Use("S3", "retrieved from Glacier", "s3_instant_retrieved_gb", retrieved_gb)
+    # Three streams' objects, and the rollup's for each hour.
+    delivered = 3 * MONTH_S / _DELIVERY_S + rows_gb * GB / _DELIVERY_BYTES
+    delivered += MONTH_S / operation.rollup_s * _ROLLUP_HOURS_READ
     yield Use("S3", "requests to write", "s3_puts", delivered)
     queries = 24 * MONTH_DAYS
     yield Use("S3", "requests to read", "s3_gets", 100 * queries)

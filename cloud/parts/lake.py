@@ -52,18 +52,17 @@ class _Keeping:
     rows : rows as they arrived
     rollups : hours and days
     replaced : what was deleted or overwritten, as by a rollup that ran again
-    cold, archive : age at which rows move to cheaper classes, which Athena still reads
+    archive : age at which rows move to Glacier Instant Retrieval, which Athena reads like any other class
     """
 
     rows: int | None
     rollups: int | None
     replaced: int
-    cold: int | None = None
     archive: int | None = None
 
 
-# Thirteen months within reach, so that a month can be compared with the same one of the year before.
-_PROD: Final = _Keeping(rows=3 * 365, rollups=None, replaced=30, cold=60, archive=396)
+# Rows of the last month are what boards and repairs read; older questions are for the rollups, which never move.
+_PROD: Final = _Keeping(rows=3 * 365, rollups=None, replaced=30, archive=31)
 _OTHERS: Final = _Keeping(rows=14, rollups=90, replaced=1)
 
 
@@ -203,15 +202,7 @@ def _title(name: str) -> str:
 def _lifecycle(keeping: _Keeping) -> list[s3.LifecycleRule]:
     rows = (lake_tables.SEGMENT_WINDOWS, lake_tables.SENSOR_INTERVALS)
     rollups = (lake_tables.HOURLY, lake_tables.DAILY, lake_tables.EVENTS)
-    cheaper = [
-        s3.Transition(storage_class=storage_class, transition_after=Duration.days(days))
-        for storage_class, days in (
-            (s3.StorageClass.INFREQUENT_ACCESS, keeping.cold),
-            (s3.StorageClass.GLACIER_INSTANT_RETRIEVAL, keeping.archive),
-        )
-        if days is not None
-    ]
-    rules = [_rule(table.prefix, keeping.rows, cheaper) for table in rows]
+    rules = [_rule(table.prefix, keeping.rows, keeping.archive) for table in rows]
     rules += [_rule(table.prefix, keeping.rollups) for table in rollups if keeping.rollups is not None]
     rules += [_rule(RESULTS_PREFIX, 7), _rule(ERRORS_PREFIX, 90)]
     everything = s3.LifecycleRule(
@@ -223,10 +214,13 @@ def _lifecycle(keeping: _Keeping) -> list[s3.LifecycleRule]:
     return [*rules, everything]
 
 
-def _rule(prefix: str, days: int | None, transitions: list[s3.Transition] | None = None) -> s3.LifecycleRule:
+def _rule(prefix: str, days: int | None, archive: int | None = None) -> s3.LifecycleRule:
+    transition = s3.Transition(
+        storage_class=s3.StorageClass.GLACIER_INSTANT_RETRIEVAL, transition_after=Duration.days(archive or 0)
+    )
     return s3.LifecycleRule(
         id=prefix.rstrip("/"),
         prefix=prefix,
         expiration=None if days is None else Duration.days(days),
-        transitions=transitions or None,
+        transitions=None if archive is None else [transition],
     )

@@ -54,14 +54,12 @@ def test_buckets_refuse_what_is_not_tls(stack: Synthesised) -> None:
         assert {"NumericLessThan": {"s3:TlsVersion": 1.2}} in conditions
 
 
-def test_rows_of_thirteen_months_are_at_hand_in_production_and_rollups_stay(prod: dict[str, Synthesised]) -> None:
+def test_rows_are_archived_after_what_boards_read_in_production_and_rollups_stay(prod: dict[str, Synthesised]) -> None:
     bucket = lake_bucket(prod[PLATFORM])
     assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
     rules = {rule["Id"]: rule for rule in bucket["Properties"]["LifecycleConfiguration"]["Rules"]}
-    assert rules["segment_windows"]["Transitions"] == [
-        {"StorageClass": "STANDARD_IA", "TransitionInDays": 60},
-        {"StorageClass": "GLACIER_IR", "TransitionInDays": 396},
-    ]
+    for rows in ("segment_windows", "sensor_intervals"):
+        assert rules[rows]["Transitions"] == [{"StorageClass": "GLACIER_IR", "TransitionInDays": 31}]
     assert rules["segment_windows"]["ExpirationInDays"] == 1095
     assert not {"hourly", "daily", "events"} & rules.keys()
     assert rules["replaced"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 30}
