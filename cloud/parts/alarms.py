@@ -76,8 +76,9 @@ class Alarms(Construct):
             breaches=3,
             of=5,
             urgent=True,
-            says="Windows wait in the stream before they are stored. Nothing is lost for as long as the stream keeps "
-            "it. Look for errors, throttled tables and a backlog that gateways send after an outage.",
+            says="Windows wait in the stream before they are stored. Nothing is lost: what waits for more than an "
+            "hour is passed over, and its gateway sends it again. Look for errors, throttled tables and a backlog "
+            "that gateways send after an outage.",
         )
         self._add(
             "acks-failing",
