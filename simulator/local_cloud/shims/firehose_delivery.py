@@ -95,14 +95,28 @@ def write(stream: dict[str, Any], dest: dict[str, Any], records: list[bytes]) ->
         return
     good = []
     for record in records:
-        try:
-            firehose._json_documents(record)
-        except firehose._DeliveryError:
-            firehose._deliver_to_s3(stream, dest, record)
-        else:
+        if _is_json(record):
             good.append(record)
+        else:
+            firehose._deliver_to_s3(stream, dest, record)
     if good:
         firehose._deliver_to_s3(stream, dest, b"\n".join(good))
+
+
+def _is_json(record: bytes) -> bool:
+    """Whether a record is JSON objects: quickly if there is one a line, as nearly always."""
+    from ministack.services import firehose  # noqa: PLC0415
+
+    try:
+        if all(isinstance(document, dict) for document in json.loads(b"[%b]" % record.strip().replace(b"\n", b","))):
+            return True
+    except ValueError:
+        pass  # perhaps several on a line, which MiniStack's reader knows
+    try:
+        firehose._json_documents(record)
+    except firehose._DeliveryError:
+        return False
+    return True
 
 
 def convert_to_parquet(conversion: dict[str, Any], data: bytes) -> bytes:
@@ -123,19 +137,15 @@ def convert_to_parquet(conversion: dict[str, Any], data: bytes) -> bytes:
         raise firehose._conversion_error("table")
     deserializer = (conversion.get("InputFormatConfiguration") or {}).get("Deserializer") or {}
     keys = (deserializer.get("OpenXJsonSerDe") or {}).get("ColumnToJsonKeyMappings") or {}
-    types = {column["Name"]: firehose._hive_to_duckdb_type(column["Type"]) for column in columns}
-    # As OpenX's SerDe with CaseInsensitive, which is its default.
-    names = {keys.get(name, name).lower(): name for name in types}
+    types = {keys.get(c["Name"], c["Name"]): firehose._hive_to_duckdb_type(c["Type"]) for c in columns}
+    named = ", ".join(f'"{keys.get(c["Name"], c["Name"])}" AS "{c["Name"]}"' for c in columns)
     with tempfile.TemporaryDirectory() as folder:
         rows, parquet = Path(folder) / "rows.json", Path(folder) / "rows.parquet"
-        with rows.open("w") as file:
-            for document in firehose._json_documents(data):
-                row = {names[key.lower()]: value for key, value in document.items() if key.lower() in names}
-                file.write(json.dumps(row, separators=(",", ":")) + "\n")
+        rows.write_bytes(data)
         connection = duckdb.connect()
         try:
-            relation = connection.read_json(str(rows), columns=types, format="newline_delimited")
-            relation.write_parquet(str(parquet), compression="snappy")
+            relation = connection.read_json(str(rows), columns=types, format="unstructured")
+            relation.project(named).write_parquet(str(parquet), compression="snappy")
         except duckdb.Error as error:
             _log.error("rows do not fit table %s: %s", schema.get("TableName"), error)
             raise firehose._conversion_error("mismatch") from error
