@@ -9,8 +9,11 @@ import pytest
 
 from aggregator.intake import Intake
 from cloud.functions.alerts.logic import read_event
+from cloud.functions.alerts.signs import HeartbeatSign, read_sign
 from cloud.functions.processor.logic import SensorsRecord, read_record
+from cloud.functions.shared import wording
 from roadside.contract import messages_pb2 as pb
+from roadside.contract.bus import Announcement, decode_announcement, detail, from_gateway
 from roadside.contract.codec import (
     decode_ack,
     decode_frame,
@@ -122,6 +125,9 @@ def test_event_is_read_as_it_was_meant_by_the_cloud_too(path: Path) -> None:
     assert plain(event) == expected(path)
     assert decode_event(encode_event(event)) == event
     assert read_event(json.dumps(wrapped(path))).event == event
+    on_bus = from_gateway(event)
+    told = Announcement(on_bus, wording.severity(on_bus), wording.headline(on_bus), wording.text(on_bus), notify=True)
+    assert decode_announcement(json.dumps(detail(told)).encode()) == told
 
 
 @golden("status")
@@ -138,6 +144,9 @@ def test_heartbeat_is_read_as_it_was_meant(path: Path) -> None:
 
     assert plain(heartbeat) == expected(path)
     assert decode_heartbeat(encode_heartbeat(heartbeat)) == heartbeat
+    sign = read_sign({**wrapped(path), "kind": "heartbeat"})
+    assert isinstance(sign, HeartbeatSign)
+    assert sign.heartbeat == heartbeat
 
 
 def test_windows_of_both_forms_of_columns_are_among_the_golden_messages() -> None:
