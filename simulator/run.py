@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +37,7 @@ from simulator.sensor_verification import stored_sensors, verify_sensors
 from simulator.settling import settle
 from simulator.verification import Verdict, stored_windows, verify
 
-PROCESSOR_LANES: Final = 2
+LANES: Final = {"ProcessorFunction": 2, "AlertsFunction": 4}  # batches that each takes at once
 
 
 def run(
@@ -65,8 +65,8 @@ def run(
     ):
         with _step(console, "deploy the assembly to the local cloud"):
             outputs = deploy_assembly(cloud, assembly, [STACK])[STACK]
-        with _step(console, "see that the processor answers"):
-            _smoke_test(cloud, outputs["ProcessorFunction"])
+        with _step(console, "see that the functions answer"):
+            _smoke_test(cloud, outputs)
         with _step(console, "load the city's catalogue"):
             load_catalogue(city, options.out / "catalogue.csv", Deployment("dev", outputs, cloud.client))
         with _step(console, "register the gateways"):
@@ -180,19 +180,22 @@ def _break_one(table: Any, how: Break) -> None:
     table.put_item(Item={**item, "b": Binary(encode_window(damaged))})
 
 
-def _smoke_test(cloud: LocalCloud, function: str) -> None:
-    """Give the processor an empty batch on as many lanes as its stream has, as one does after a deployment.
+def _smoke_test(cloud: LocalCloud, outputs: Mapping[str, str]) -> None:
+    """Give each function an empty batch on as many lanes as it has, as one does after a deployment.
 
     It fails here and by name if code or settings are broken; and a city's functions are warm, so the run's are.
     """
     client = cloud.client("lambda")
-    with ThreadPoolExecutor(PROCESSOR_LANES) as pool:
-        answers = list(
-            pool.map(lambda _: client.invoke(FunctionName=function, Payload=b'{"Records": []}'), range(PROCESSOR_LANES))
-        )
-    for answer in answers:
+
+    def invoke(function: str) -> None:
+        answer = client.invoke(FunctionName=outputs[function], Payload=b'{"Records": []}')
         if "FunctionError" in answer:
-            raise LocalCloudError(f"{function} fails at an empty batch: {answer['Payload'].read().decode()[:2000]}")
+            body = answer["Payload"].read().decode()[:2000]
+            raise LocalCloudError(f"{function} fails at an empty batch: {body}")
+
+    with ThreadPoolExecutor(max(LANES.values())) as pool:
+        for function, lanes in LANES.items():
+            list(pool.map(invoke, [function] * lanes))
 
 
 @contextmanager
