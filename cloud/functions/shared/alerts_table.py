@@ -6,7 +6,7 @@ Of a trouble: event_id ("#" and the subject), episodes, version, t, and while it
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -91,20 +91,46 @@ class AlertsTable:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
 
+    def put_together(
+        self, announcements: Sequence[Announcement], troubles: Sequence[tuple[Trouble, int]], announced_ms: int
+    ) -> bool:
+        """Write events and troubles, each with the version that was read, in one call; False if not all are as read."""
+        events = [
+            {
+                "TableName": self._table,
+                "Item": event_item(announcement, announced_ms, self._retention_s),
+                "ConditionExpression": "attribute_not_exists(event_id)",
+            }
+            for announcement in announcements
+        ]
+        rest = [self._trouble_put(trouble, version, announced_ms) for trouble, version in troubles]
+        puts: Any = [{"Put": put} for put in (*events, *rest)]
+        try:
+            self._client.transact_write_items(TransactItems=puts)
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons = {reason.get("Code", "None") for reason in error.response.get("CancellationReasons", ())}
+            if reasons <= {"None", "ConditionalCheckFailed", "TransactionConflict"}:
+                return False
+            raise
+        return True
+
     def put_trouble(self, trouble: Trouble, version: int, now_ms: int) -> bool:
         """Replace the trouble that was read with `version`; False if somebody else was faster."""
         try:
-            self._client.put_item(
-                TableName=self._table,
-                Item=trouble_item(trouble, version + 1, now_ms // 1000 + self._retention_s),
-                ConditionExpression="attribute_not_exists(event_id) OR version = :read",
-                ExpressionAttributeValues={":read": {"N": str(version)}},
-            )
+            self._client.put_item(**self._trouble_put(trouble, version, now_ms))
         except ClientError as error:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
             return False
         return True
+
+    def _trouble_put(self, trouble: Trouble, version: int, now_ms: int) -> Any:
+        return {
+            "TableName": self._table,
+            "Item": trouble_item(trouble, version + 1, now_ms // 1000 + self._retention_s),
+            "ConditionExpression": "attribute_not_exists(event_id) OR version = :read",
+            "ExpressionAttributeValues": {":read": {"N": str(version)}},
+        }
 
     def acknowledge(self, event_id: str, *, by: str, now_ms: int, note: str = "") -> None:
         """Write down who has taken the event on; a later acknowledgement replaces an earlier one.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 EVENT_SOURCE: Final = "roadside"
 _ENTRIES_PER_CALL: Final = 10
+_PUTS_PER_CALL: Final = 100
 _WRITES_AT_ONCE: Final = 8
 _ATTEMPTS: Final = 3  # at a trouble that others write at the same time
 
@@ -62,6 +63,11 @@ class Alerts(Protocol):
 
     def read(self, event_ids: Sequence[str], subjects: Sequence[str]) -> Known:
         """What is known of these."""
+
+    def put_together(
+        self, announcements: Sequence[Announcement], troubles: Sequence[tuple[Trouble, int]], announced_ms: int
+    ) -> bool:
+        """Write all in one call; False if not all are as read."""
 
     def put_event(self, announcement: Announcement, announced_ms: int) -> None:
         """Remember the event."""
@@ -104,11 +110,15 @@ class Announcer:
         ]
         failed = self._publish(news, now_ms)
         published = [each for each in news if each.event.event_id not in failed]
-        with ThreadPoolExecutor(_WRITES_AT_ONCE) as pool:
-            for reasons in pool.map(lambda each: self._remember(each, now_ms), published):
-                failed |= reasons
-            for reasons in pool.map(lambda each: self._keep(each, subjects[each], known, now_ms), subjects):
-                failed |= reasons
+        changed = [
+            (troubles[each], version) for each, (held, version) in known.troubles.items() if troubles[each] != held
+        ]
+        if not self._write_together(published, changed, now_ms):
+            with ThreadPoolExecutor(_WRITES_AT_ONCE) as pool:
+                for reasons in pool.map(lambda each: self._remember(each, now_ms), published):
+                    failed |= reasons
+                for reasons in pool.map(lambda each: self._keep(each, subjects[each], known, now_ms), subjects):
+                    failed |= reasons
         return Announced(tuple(published), known.events & {event.event_id for event in distinct}, failed)
 
     def announce_all(self, events: Sequence[BusEvent], now_ms: int) -> tuple[Announcement, ...]:
@@ -148,6 +158,18 @@ class Announcer:
                 if entry.get("ErrorCode"):
                     failed[each.event.event_id] = f"{entry['ErrorCode']} ({entry.get('ErrorMessage', '')})"
         return failed
+
+    def _write_together(
+        self, published: Sequence[Announcement], changed: Sequence[tuple[Trouble, int]], now_ms: int
+    ) -> bool:
+        """One call for the whole batch; False where that is impossible and each has to be written by itself."""
+        count = len(published) + len(changed)
+        if not count:
+            return True
+        try:
+            return count <= _PUTS_PER_CALL and self._alerts.put_together(published, changed, now_ms)
+        except AwsError:
+            return False
 
     def _remember(self, announcement: Announcement, now_ms: int) -> dict[str, str]:
         try:

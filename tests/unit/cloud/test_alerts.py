@@ -102,7 +102,7 @@ def test_crash_between_bus_and_table_publishes_twice_under_one_id(
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr("cloud.functions.shared.alerts_table.AlertsTable.put_event", crash)
+        patch.setattr("cloud.functions.shared.alerts_table.AlertsTable.put_together", crash)
         with pytest.raises(MemoryError):
             deliver()
     assert world.acks() == []

@@ -111,14 +111,14 @@ def test_what_is_no_alert_cannot_be_taken_on(announcer: Announcer, table: Alerts
 def test_a_trouble_that_another_process_writes_at_the_same_time_keeps_both_words(
     announcer: Announcer, table: AlertsTable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_event = AlertsTable.put_event
+    put_together = AlertsTable.put_together
 
-    def meanwhile(self: AlertsTable, *arguments: Any) -> None:
-        put_event(self, *arguments)
-        monkeypatch.setattr(AlertsTable, "put_event", put_event)
+    def meanwhile(self: AlertsTable, *arguments: Any) -> bool:
+        monkeypatch.setattr(AlertsTable, "put_together", put_together)
         announcer.announce_all([CLEARED], NOW_MS)  # after the troubles were read, before they are written
+        return put_together(self, *arguments)
 
-    monkeypatch.setattr(AlertsTable, "put_event", meanwhile)
+    monkeypatch.setattr(AlertsTable, "put_together", meanwhile)
     announcer.announce_all([CONGESTION], NOW_MS)
 
     (episode,) = table.read([], ["congestion:3"]).troubles["congestion:3"][0].episodes
