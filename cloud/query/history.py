@@ -11,7 +11,6 @@ from typing import Any, Final
 from roadside.contract.merging import merge_segments
 from roadside.contract.summary import SegmentSummary, WindowSummary
 
-LONGEST_WINDOW_MS: Final = 3_600_000  # a configured window; coarser ones have at most five minutes
 QUANTILES: Final = {"p15_kmh": 0.15, "p50_kmh": 0.50, "p85_kmh": 0.85}
 
 
