@@ -47,7 +47,7 @@ _LEVERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("acks of live windows gathered", {"gather_acks": True}),
     ("windows in DynamoDB for 14 days; the lake has them all", {"retention_days": 14}),
     ("an unchanged segment written every 15 minutes", {"segment_refresh_s": 900}),
-    ("a heartbeat every five minutes; windows tell of life too", {"heartbeat_s": 300}),
+    ("a summary of sensors every quarter of an hour", {"sensor_summary_s": 900}),
     (
         "a stream that keeps messages for 24 h; gateways keep what is not acknowledged for 7 days",
         {"stream_retention_h": 24},

@@ -92,7 +92,7 @@ class Operation:
     running_months: int = 12
     log_retention_days: int = 14
     sensor_summary_s: int = 300
-    heartbeat_s: int = 60
+    heartbeat_s: int = 300
     sweep_s: int = 60
     rollup_s: int = 900
     gather_acks: bool = True

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from roadside.contract.heartbeat import MAX_COMPONENTS
+from roadside.contract.heartbeat import INTERVAL_S, MAX_COMPONENTS
 from roadside.contract.status import INTERVAL_MS
 
 ComponentName = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_\-.]+$")]
@@ -26,7 +26,7 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     log_level : least severe lines that are logged
     """
 
-    heartbeat_seconds: Annotated[int, Meta(ge=10, le=3600)] = 60
+    heartbeat_seconds: Annotated[int, Meta(ge=10, le=3600)] = INTERVAL_S
     silent_after_intervals: Annotated[int, Meta(ge=3, le=360)] = 6
     expected: Annotated[tuple[ComponentName, ...], Meta(max_length=MAX_COMPONENTS - 1)] = ("city.roadside.Aggregator",)
     restart_silent: bool = True

@@ -62,7 +62,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, list[dict[str, s
 
 
 def _take_sign(document: dict[str, Any]) -> None:
-    """Write a sign of life down. Poison is logged and counted, not parked: the next one follows within a minute."""
+    """Write a sign of life down. Poison is logged and counted, not parked: another one follows."""
     try:
         sign = read_sign(document)
     except PoisonError as poison:

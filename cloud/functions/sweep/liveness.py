@@ -2,7 +2,7 @@
 
 People shall hear within 90 s of a gateway that fell silent, and passes are a minute apart. So a gateway that has been
 silent for 25 s is looked at again within the pass, and one that is silent for 40 s then, four windows, is offline.
-Heartbeats come once a minute: they can show life, and their absence alone shows nothing.
+Heartbeats come every five minutes: they can show life, and their absence alone shows nothing for long.
 """
 
 from dataclasses import dataclass, replace
@@ -11,13 +11,14 @@ from typing import Final
 from cloud.functions.sweep.gateway import Gateway
 from roadside.contract.bus import GatewayNotice
 from roadside.contract.event_fields import OfflineReason
+from roadside.contract.heartbeat import INTERVAL_S
 
 DOUBT_MS: Final = 25_000  # longer would let the next pass come too late
 SILENT_MS: Final = 40_000
 _DOUBT_WINDOWS: Final = 2.5
 _SILENT_WINDOWS: Final = 4
 RECONNECT_MS: Final = 20_000  # a gateway that changes its network is back by then
-WITHOUT_WINDOWS_MS: Final = 150_000  # two heartbeats and a half
+WITHOUT_WINDOWS_MS: Final = 2500 * INTERVAL_S  # two heartbeats and a half; the broker's word comes within seconds
 FEWEST_FOR_STALLED: Final = 3  # gateways; fewer may well fall silent together
 
 

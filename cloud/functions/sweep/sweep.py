@@ -17,6 +17,7 @@ from cloud.functions.sweep.liveness import Patience
 from cloud.functions.sweep.windows import MAX_WINDOW_MS, StoredWindow
 from roadside.contract.bus import Announcement, BusEvent
 from roadside.contract.commands import ResendCommand
+from roadside.contract.heartbeat import INTERVAL_S
 
 # Passes overlap by so much, for windows that came late: what comes later still is found as the filling of a gap.
 OVERLAP_MS: Final = 120_000
@@ -24,7 +25,7 @@ ACK_EVERY_MS: Final = 110_000  # every second pass; both together are below MAX_
 MAX_CATCH_UP_MS: Final = 3_600_000  # after passes that failed
 MAX_AHEAD_MS: Final = 600_000  # of a gateway's clock
 OLD_BACKLOG_MS: Final = 60_000
-FRESH_HEARTBEAT_MS: Final = 180_000
+FRESH_HEARTBEAT_MS: Final = 2500 * INTERVAL_S  # one may be lost
 STALE_REFRESHES: Final = 3
 STALE_SCAN_MS: Final = 15 * 60_000
 _READS_AT_ONCE: Final = 16

@@ -1,4 +1,4 @@
-"""Heartbeat: what a gateway tells the cloud of itself every minute, and at once when a component's state changes.
+"""Heartbeat: what a gateway tells the cloud of itself every few minutes, and at once when a component's state changes.
 
 It is neither queued nor acknowledged: one that is lost is followed by the next, and its absence says enough. The cloud
 adds when it came, so `sent_ms` also tells how far the gateway's clock is off.
@@ -14,6 +14,7 @@ from roadside.contract.status import check_counters
 from roadside.contract.summary import MAX_INTEGER
 
 SCHEMA: Final = 1
+INTERVAL_S: Final = 300  # between two, unless configured otherwise
 MAX_COMPONENTS: Final = 16
 
 Reason = Literal["beat", "change"]

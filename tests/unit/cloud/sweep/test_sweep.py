@@ -183,12 +183,34 @@ def test_all_windows_at_once_are_our_own_fault_and_no_gateway_is_offline() -> No
     names = [f"gw-{number}" for number in range(5)]
     for name in names:
         fleet.add(*steady(range(30), name))
-    for minute in range(8):
-        for name in names:
-            fleet.tell(name, heartbeat_ms=NOW_MS + minute * MINUTE_MS - 20_000)
+    for minute in range(31):
+        for place, name in enumerate(names):
+            if (minute + place) % 5 == 0 and (minute, name) != (10, "gw-0"):  # of which one got lost
+                fleet.tell(name, heartbeat_ms=NOW_MS + minute * MINUTE_MS - 20_000)
         assert fleet.run(NOW_MS + minute * MINUTE_MS).stalled == (minute > 0)
 
     assert fleet.kinds == []
+
+
+def test_while_all_windows_stall_the_broker_and_missing_heartbeats_tell_who_is_gone() -> None:
+    fleet = Fleet()
+    names = ["leaves", "falls-silent", "lives", "lives-too", "lives-as-well"]
+    for name in names:
+        fleet.add(*steady(range(30), name))
+    told: dict[str, int] = {}
+    for minute in range(16):
+        now_ms = NOW_MS + minute * MINUTE_MS
+        for name in names if minute == 0 else names[2:]:
+            if minute % 5 == 0:
+                fleet.tell(name, heartbeat_ms=now_ms - 1_000)
+        if minute == 2:
+            fleet.tell("leaves", disconnected_ms=now_ms - 30_000)
+        fleet.run(now_ms)
+        for event in fleet.announced.values():
+            assert isinstance(event, GatewayNotice)
+            told.setdefault(event.gateway, minute)
+
+    assert told == {"leaves": 2, "falls-silent": 13}
 
 
 def test_gateway_with_a_slow_clock_lives() -> None:
