@@ -42,7 +42,7 @@ class Config:
     stream_mode : `provisioned` with as many shards as the city needs, or `on-demand`
     stream_retention_h : how long the stream keeps messages
     trace_busy_functions : whether X-Ray traces also what runs every second, for a trace in each of them
-    gather_acks : whether live windows are acknowledged every two minutes, many at once, and not each by itself
+    gather_acks : whether live windows are acknowledged every four minutes, many at once, and not each by itself
     segment_refresh_s : age at which an unchanged segment's current state is written again
     time_zone : of the city, whose hours and weekdays the dashboards show
     districts : parts of the city, as the catalogue names them; each has a thing group of gateways

@@ -31,7 +31,7 @@ _ENVELOPE_BYTES: Final = 120  # the rule's JSON around a body in base64
 
 # An ack is an HTTP request with an answer, and a delivery. At QoS 1 the gateway's confirmation would count as well.
 _MESSAGES_PER_ACK: Final = 3
-_GATHERED_EVERY_S: Final = 120
+_GATHERED_EVERY_S: Final = 240
 _ACK_BYTES: Final = 200
 
 # The lake (cloud/lake_tables.py): JSON as Firehose is given it, and Parquet as it is stored. Of windows as measured on
@@ -57,7 +57,7 @@ _EVENT_S: Final = 0.040
 _EVENTS_IN_BATCH: Final = 3  # of ten at most
 _SWEEP_MB: Final = 1024
 _SWEEP_GATEWAY_S: Final = 0.008
-_SWEEP_OVERLAP_S: Final = 90
+_SWEEP_OVERLAP_S: Final = 120
 _STALE_SCAN_S: Final = 900
 _ROLLUP_MB: Final = 1769
 _ROLLUP_WINDOW_S: Final = 0.0005
@@ -176,7 +176,11 @@ def _windows_and_sensors(city: City, operation: Operation, sent: Traffic) -> Ite
     item_bytes = sent.window_bytes + _ITEM_KEYS_BYTES
     yield from metering.writes("windows", sent.windows, item_bytes)
     swept = (operation.sweep_s + _SWEEP_OVERLAP_S) / city.window_s * item_bytes
-    yield from metering.reads("windows", city.gateways * MONTH_S / operation.sweep_s, swept, "reads by the sweep")
+    passes = city.gateways * MONTH_S / operation.sweep_s
+    named = (_GATHERED_EVERY_S + _SWEEP_OVERLAP_S) / city.window_s * item_bytes
+    acking = city.gateways * MONTH_S / _GATHERED_EVERY_S * operation.gather_acks  # passes that read further back
+    yield from metering.reads("windows", passes - acking, swept, "reads by the sweep")
+    yield from metering.reads("windows", acking, named, "reads for acks")
     rolled = 3600 / city.window_s * _ROLLUP_HOURS_READ * item_bytes
     yield from metering.reads("windows", city.gateways * MONTH_S / operation.rollup_s, rolled, "reads by the rollup")
     yield from metering.reads("windows", operation.query_reads_per_s * MONTH_S, item_bytes, "reads by readers")

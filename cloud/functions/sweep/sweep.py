@@ -21,7 +21,7 @@ from roadside.contract.heartbeat import INTERVAL_S
 
 # Passes overlap by so much, for windows that came late: what comes later still is found as the filling of a gap.
 OVERLAP_MS: Final = 120_000
-ACK_EVERY_MS: Final = 110_000  # every second pass; both together are below MAX_ACK_DELAY_MS by the time of a pass
+ACK_EVERY_MS: Final = 230_000  # every fourth pass; with a pass that comes late below MAX_ACK_DELAY_MS
 MAX_CATCH_UP_MS: Final = 3_600_000  # after passes that failed
 MAX_AHEAD_MS: Final = 600_000  # of a gateway's clock
 OLD_BACKLOG_MS: Final = 60_000
@@ -143,11 +143,14 @@ class Sweep:
             The pass is to be done again.
         """
         outcome = Outcome()
-        from_ms = self._from_ms(now_ms)
+        from_ms = self._from_ms("passed", now_ms)
+        acks = self._acks if self._acks_due(now_ms) else None
+        if acks is not None:
+            from_ms = min(from_ms, self._from_ms("acknowledged", now_ms))
         found = self._read(self._tables.gateways(), from_ms, now_ms, outcome)
         outcome.gateways = len(found) + outcome.unread
-        if self._acks is not None:
-            self._acknowledge(self._acks, found, now_ms, outcome)
+        if acks is not None:
+            self._acknowledge(acks, found, now_ms, outcome)
         self._judge(found, now_ms, outcome)
         for judge in self._judges:
             self._let_judge(judge, found, now_ms, outcome)
@@ -169,10 +172,17 @@ class Sweep:
         """How many segments of the whole city are congested now. Raises AwsError."""
         return self._tables.congested_segments()
 
-    def _from_ms(self, now_ms: int) -> int:
-        memory = self._tables.memory("passed")
-        passed_ms = now_ms if memory is None else int(memory)
-        return max(min(passed_ms, now_ms) - OVERLAP_MS, now_ms - MAX_CATCH_UP_MS)
+    def _from_ms(self, done: str, now_ms: int) -> int:
+        """From where on windows may be new to what was last done at the instant kept as `done`."""
+        memory = self._tables.memory(done)
+        done_ms = now_ms if memory is None else int(memory)
+        return max(min(done_ms, now_ms) - OVERLAP_MS, now_ms - MAX_CATCH_UP_MS)
+
+    def _acks_due(self, now_ms: int) -> bool:
+        if self._acks is None:
+            return False
+        memory = self._tables.memory("acknowledged")
+        return memory is None or not 0 <= now_ms - int(memory) < ACK_EVERY_MS
 
     def _read(self, gateways: Sequence[Gateway], from_ms: int, now_ms: int, outcome: Outcome) -> list[_Found]:
         def read(gateway: Gateway) -> _Found | None:
@@ -198,10 +208,7 @@ class Sweep:
         return _Found(gateway, windows, newest)
 
     def _acknowledge(self, acks: Acks, found: Sequence[_Found], now_ms: int, outcome: Outcome) -> None:
-        """Name all that was read, every second pass. What fails, the next ack names in part and the gateway repeats."""
-        memory = self._tables.memory("acknowledged")
-        if memory is not None and 0 <= now_ms - int(memory) < ACK_EVERY_MS:
-            return
+        """Name what is new since the last acks. What fails is named in part by the next, and the gateway repeats."""
         ledgers = [AckLedger(gathered=True) for _ in found]
         for each, ledger in zip(found, ledgers, strict=True):
             for window in each.windows:

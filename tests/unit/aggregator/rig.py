@@ -171,9 +171,9 @@ class FakeCloud:
         return [message for _, message in sorted(self.messages.items()) if isinstance(message, CongestionEvent)]
 
     def _gather(self, now_ms: int) -> None:
-        """One ack for what was stored of an epoch in the last two and a half minutes, every other minute."""
-        self._next_gathered_ms = now_ms + 120_000
-        self._to_name = [(at_ms, ack) for at_ms, ack in self._to_name if at_ms > now_ms - 150_000]
+        """One ack for what was stored of an epoch in the last four and a half minutes, every fourth minute."""
+        self._next_gathered_ms = now_ms + 240_000
+        self._to_name = [(at_ms, ack) for at_ms, ack in self._to_name if at_ms > now_ms - 270_000]
         for epoch_ms in {ack.epoch_ms for _, ack in self._to_name}:
             stored = tuple(ack.stored[0] for _, ack in self._to_name if ack.epoch_ms == epoch_ms)
             gathered = encode_ack(Ack(epoch_ms, stored, gathered=True))
