@@ -49,6 +49,8 @@ SELECT hour_start_ms, segment, {", ".join((*TOTALS, *EXTREMES))}, {", ".join(nam
 FROM hourly"""  # noqa: S608 - as above
 _ROWS: Final = f"WITH {LATEST_EDITIONS} SELECT count(*) FROM latest_editions"  # noqa: S608 - as above
 
+_EVENT_IDS: Final = "SELECT DISTINCT event_id FROM events"
+
 
 @dataclass(slots=True)
 class Comparison:
@@ -120,9 +122,14 @@ class Lake:
         """Hours of segments as the rollup tells them."""
         return _by_key(self._ask(_OF_ROLLUP), (*TOTALS, *EXTREMES, *(name for name, _ in QUANTILES)))
 
-    def event_ids(self) -> set[str]:
-        """Ids of all events that the lake holds."""
-        return {event_id for (event_id,) in self._ask("SELECT DISTINCT event_id FROM events") if event_id}
+    def missing_events(self, event_ids: Collection[str]) -> list[str]:
+        """Those of the events that the lake does not hold, also after a while."""
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            missing = set(event_ids) - {event_id for (event_id,) in self._ask(_EVENT_IDS) if event_id}
+            if not missing or time.monotonic() > until_s:
+                return sorted(missing)
+            time.sleep(_POLL_S)
 
     def damage(self) -> None:
         """Delete one object of rows, so that a run shows that damage is found."""
@@ -251,6 +258,6 @@ def verify_lake(
     return LakeVerdict(
         rows=compare(expected, lake.windows()),
         rollup=compare(expected, lake.hours()),
-        events_missing=sorted(set(event_ids) - lake.event_ids()),
+        events_missing=lake.missing_events(event_ids),
         rollup_s=rollup_s,
     )
