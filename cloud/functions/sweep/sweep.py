@@ -151,6 +151,7 @@ class Sweep:
         outcome.gateways = len(found) + outcome.unread
         if acks is not None:
             self._acknowledge(acks, found, now_ms, outcome)
+        outcome.stalled = self._all_stopped(found, now_ms)
         self._judge(found, now_ms, outcome)
         for judge in self._judges:
             self._let_judge(judge, found, now_ms, outcome)
@@ -160,7 +161,10 @@ class Sweep:
         return outcome
 
     def look_again(self, names: Iterable[str], now_ms: int) -> Outcome:
-        """Only at these gateways, and only whether they live: those of whom a pass could not tell."""
+        """Only at these gateways, whether they live and what is missing of them: those of whom a pass could not tell.
+
+        That windows of all gateways have stopped cannot be seen here, and a pass that saw it doubts nobody.
+        """
         outcome = Outcome()
         wanted = set(names)
         gateways = [gateway for gateway in self._tables.gateways() if gateway.name in wanted]
@@ -217,11 +221,14 @@ class Sweep:
             outcome.acks_failed = sum(pool.map(acks.publish, ledgers))
         self._tables.put_memory("acknowledged", str(now_ms).encode())
 
-    def _judge(self, found: Sequence[_Found], now_ms: int, outcome: Outcome) -> None:
+    def _all_stopped(self, found: Sequence[_Found], now_ms: int) -> bool:
         expected = [each.received_ms for each in found if each.gateway.status != "offline" and each.received_ms]
-        outcome.stalled = liveness.stalled(expected, now_ms, self._patience)
-        if outcome.stalled:
+        stalled = liveness.stalled(expected, now_ms, self._patience)
+        if stalled:
             self._logger.error("windows of all gateways have stopped", extra={"gateways": len(expected)})
+        return stalled
+
+    def _judge(self, found: Sequence[_Found], now_ms: int, outcome: Outcome) -> None:
         for each in found:
             try:
                 self._judge_one(each, now_ms, outcome)

@@ -213,6 +213,21 @@ def test_while_all_windows_stall_the_broker_and_missing_heartbeats_tell_who_is_g
     assert told == {"leaves": 2, "falls-silent": 13}
 
 
+def test_some_gateways_that_die_together_are_offline_at_the_second_look() -> None:
+    fleet = Fleet()
+    dead = [f"dead-{number}" for number in range(4)]
+    for name in dead:
+        fleet.add(*steady(range(27), name))
+    fleet.add(*steady(range(40), "alive"))
+    last_ms = START_MS + 273_000 + 999  # when the last windows of the dead arrived
+
+    outcome = fleet.run(last_ms + 30_000)
+    assert set(outcome.look_again) == set(dead)
+    fleet.sweep().look_again(outcome.look_again, max(outcome.look_again.values()))
+
+    assert fleet.kinds == ["GatewayOffline"] * 4
+
+
 def test_gateway_with_a_slow_clock_lives() -> None:
     fleet = Fleet()
     fleet.add(*(window(place, received_ms=START_MS + 10_000 * place + 600_000) for place in range(60)))
