@@ -164,6 +164,30 @@ def test_gap_that_nobody_repairs_is_asked_for_again_and_not_for_ever() -> None:
     assert len({command.command_id for _, command in fleet.sent}) == 6
 
 
+def test_gap_of_a_gateway_that_has_old_messages_to_send_waits_for_them() -> None:
+    fleet = Fleet()
+    for minute in range(75):
+        fleet.add(*steady(place for place in range(6 * minute, 6 * minute + 6) if place not in range(20, 26)))
+        now_ms = START_MS + (minute + 1) * MINUTE_MS + 4_000
+        fleet.tell(heartbeat_ms=now_ms - 1_000, backlog_age_ms=600_000)
+        fleet.run(now_ms)
+        assert (fleet.kinds != []) == (minute >= 4 + 60), minute
+
+
+def test_coarser_windows_fill_the_place_of_those_that_they_were_made_of() -> None:
+    fleet = Fleet()
+    fleet.add(*steady([*range(20), *range(50, 80)]))
+    fleet.run(START_MS + 10_000 * 55)
+    (gap,) = fleet.known[GATEWAY].gaps
+    assert gap.missing_ms == 300_000
+
+    fleet.add(window(20, windows=10, sequence=500), window(30, windows=20, sequence=501))
+    fleet.run(START_MS + 10_000 * 61)
+
+    assert fleet.known[GATEWAY].gaps == ()
+    assert fleet.kinds == []
+
+
 def test_gap_longer_than_the_overlap_of_passes_is_found() -> None:
     fleet = Fleet()
     for minute in range(60):
