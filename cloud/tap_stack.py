@@ -42,7 +42,7 @@ class TrafficAnalyticsPlatformStack(Stack):
         super().__init__(scope, construct_id, **kwargs)
         self.access = access = DeviceAccess(self, "DeviceAccess")
         self.ingest = ingest = Ingest(self, "Ingest", config=config)
-        self.tables = tables = Tables(self, "Tables", keeps_data=config.keeps_data)
+        self.tables = tables = Tables(self, "Tables", config=config)
         self.alerting = alerting = Alerting(self, "Alerting", keeps_data=config.keeps_data)
         alerting.tell(email=config.people_email, sms=config.people_sms)
         self.lake = lake = Lake(self, "Lake", config=config)

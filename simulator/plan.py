@@ -38,12 +38,14 @@ _WAY_OF_A_WINDOW: Final = (
     ("Lambda", "processor, invocations"),
     ("Lambda", "processor, 512 MB"),
     ("DynamoDB", "windows, writes"),
+    ("DynamoDB", "windows, write capacity"),
     ("DynamoDB", "windows, storage"),
     ("Greengrass", "core devices"),
 )
 
 # What would lower the bill, each by itself.
 _LEVERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("provisioned capacity for the table of windows", {"provision_windows": True}),
     ("acks of live windows gathered", {"gather_acks": True}),
     ("windows in DynamoDB for 14 days; the lake has them all", {"retention_days": 14}),
     ("an unchanged segment written every 15 minutes", {"segment_refresh_s": 900}),
@@ -106,6 +108,7 @@ def as_operated() -> Operation:
         stream_retention_h=config.stream_retention_h,
         segment_refresh_s=config.segment_refresh_s,
         log_retention_days=config.log_retention_days,
+        provision_windows=config.table_mode == "provisioned",
         gather_acks=config.gather_acks,
         trace_busy_functions=config.trace_busy_functions,
     )

@@ -73,6 +73,7 @@ class Operation:
     log_retention_days : how long logs stay
     sensor_summary_s, heartbeat_s : periods of the gateways' slower messages
     sweep_s, rollup_s : periods of the scheduled functions
+    provision_windows : whether the table of windows has provisioned capacity, which scales by itself
     gather_acks : whether live windows are acknowledged many at once, or each by itself
     editions_per_window : messages of a window, corrections by late readings and resends included
     events_per_segment_day : congestion, incidents, faults of sensors, all told
@@ -95,6 +96,7 @@ class Operation:
     heartbeat_s: int = 300
     sweep_s: int = 60
     rollup_s: int = 900
+    provision_windows: bool = False
     gather_acks: bool = True
     editions_per_window: float = 1.02
     events_per_segment_day: float = 4.0

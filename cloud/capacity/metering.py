@@ -4,17 +4,18 @@ Every design goes through these same functions, ours and the ones it is compared
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cloud.capacity.city import MONTH_HOURS
+from cloud.capacity.city import MONTH_HOURS, MONTH_S
 
 KB: Final = 1024
 GB: Final = 1024**3
 _IOT_UNIT_BYTES: Final = 5 * KB
 _STREAM_UNIT_BYTES: Final = 25 * KB
 _FIREHOSE_UNIT_BYTES: Final = 5 * KB
+_ALARMS_OF_SCALING: Final = 8  # that DynamoDB's auto scaling makes for a table, four for writes and four for reads
 _ITEM_OVERHEAD_BYTES: Final = 100  # that DynamoDB counts for every stored item
 
 
@@ -83,6 +84,21 @@ def reads(
     """Reads of `read_bytes` each, on demand."""
     units = math.ceil(read_bytes / (4 * KB)) * (1.0 if consistent else 0.5)
     yield Use("DynamoDB", f"{table}, {what}", "dynamodb_read_units", count * units)
+
+
+def capacity(
+    table: str, on_demand: Iterable[Use], *, utilization: float, least_writes: int, least_reads: int
+) -> Iterator[Use]:
+    """The same writes and reads by provisioned capacity, which auto scaling keeps that much used."""
+    units = {"dynamodb_write_units": 0.0, "dynamodb_read_units": 0.0}
+    for use in on_demand:
+        units[use.price] += use.quantity
+    steady_writes, steady_reads = (math.ceil(count / MONTH_S / utilization) for count in units.values())
+    write_hours = max(least_writes, steady_writes) * MONTH_HOURS
+    yield Use("DynamoDB", f"{table}, write capacity", "dynamodb_provisioned_write_hours", write_hours)
+    read_hours = max(least_reads, steady_reads) * MONTH_HOURS
+    yield Use("DynamoDB", f"{table}, read capacity", "dynamodb_provisioned_read_hours", read_hours)
+    yield Use("CloudWatch", f"alarms of auto scaling, {table}", "cloudwatch_alarms", _ALARMS_OF_SCALING)
 
 
 def stored_items(table: str, items: float, item_bytes: float, *, recoverable: bool) -> Iterator[Use]:

@@ -9,17 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cloud.capacity import metering
+from cloud.capacity import metering, windows_table
 from cloud.capacity.city import DAY_S, MONTH_DAYS, MONTH_S, City, Operation
 from cloud.capacity.metering import GB, KB, Use
 from cloud.capacity.sizing import HEADROOM, size
+from cloud.capacity.windows_table import ITEM_KEYS_BYTES
 
-# Messages (docs/contract.md: at most 1,024 bytes as an item with 25 segments and 250 sensors; 2.4 KB with 250 sensors).
-_WINDOW_BASE_BYTES: Final = 60
-_WINDOW_SEGMENT_BYTES: Final = 36
+# Messages (docs/contract.md: 2.4 KB with 250 sensors).
+_SENSORS_BASE_BYTES: Final = 60
 _SENSORS_SENSOR_BYTES: Final = 10
 _SENSORS_PER_PART: Final = 250
-_ITEM_KEYS_BYTES: Final = 60
 _EVENT_BYTES: Final = 700
 _HEARTBEAT_BYTES: Final = 1500
 _SEGMENT_ITEM_BYTES: Final = 500
@@ -104,9 +103,9 @@ def traffic(city: City, operation: Operation) -> Traffic:
     live = windows / operation.editions_per_window
     return Traffic(
         windows=windows,
-        window_bytes=_WINDOW_BASE_BYTES + _WINDOW_SEGMENT_BYTES * city.segments / city.gateways,
+        window_bytes=windows_table.window_bytes(city),
         summaries=summaries,
-        summary_bytes=_WINDOW_BASE_BYTES + _SENSORS_SENSOR_BYTES * sensors_on_gateway / parts,
+        summary_bytes=_SENSORS_BASE_BYTES + _SENSORS_SENSOR_BYTES * sensors_on_gateway / parts,
         events=events,
         heartbeats=city.gateways * MONTH_S / operation.heartbeat_s,
         acks=(windows - live if operation.gather_acks else windows) + summaries + events,
@@ -173,7 +172,28 @@ def _functions(city: City, sent: Traffic, invocations: dict[str, float]) -> Iter
 
 
 def _windows_and_sensors(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
-    item_bytes = sent.window_bytes + _ITEM_KEYS_BYTES
+    item_bytes = sent.window_bytes + ITEM_KEYS_BYTES
+    used = tuple(_windows_used(city, operation, sent, item_bytes))
+    if operation.provision_windows:
+        yield from metering.capacity(
+            "windows",
+            used,
+            utilization=windows_table.UTILIZATION,
+            least_writes=windows_table.write_capacity(city).least,
+            least_reads=windows_table.read_capacity(city).least,
+        )
+    else:
+        yield from used
+    # A later edition replaces the earlier one.
+    kept = sent.windows / operation.editions_per_window * operation.retention_days / MONTH_DAYS
+    yield from metering.stored_items("windows", kept, item_bytes, recoverable=PITR)
+    item_bytes = sent.summary_bytes + ITEM_KEYS_BYTES
+    yield from metering.writes("sensors", sent.summaries, item_bytes)
+    kept = sent.summaries * operation.retention_days / MONTH_DAYS
+    yield from metering.stored_items("sensors", kept, item_bytes, recoverable=PITR)
+
+
+def _windows_used(city: City, operation: Operation, sent: Traffic, item_bytes: float) -> Iterator[Use]:
     yield from metering.writes("windows", sent.windows, item_bytes)
     swept = (operation.sweep_s + _SWEEP_OVERLAP_S) / city.window_s * item_bytes
     passes = city.gateways * MONTH_S / operation.sweep_s
@@ -184,13 +204,6 @@ def _windows_and_sensors(city: City, operation: Operation, sent: Traffic) -> Ite
     rolled = 3600 / city.window_s * _ROLLUP_HOURS_READ * item_bytes
     yield from metering.reads("windows", city.gateways * MONTH_S / operation.rollup_s, rolled, "reads by the rollup")
     yield from metering.reads("windows", operation.query_reads_per_s * MONTH_S, item_bytes, "reads by readers")
-    # A later edition replaces the earlier one.
-    kept = sent.windows / operation.editions_per_window * operation.retention_days / MONTH_DAYS
-    yield from metering.stored_items("windows", kept, item_bytes, recoverable=PITR)
-    item_bytes = sent.summary_bytes + _ITEM_KEYS_BYTES
-    yield from metering.writes("sensors", sent.summaries, item_bytes)
-    kept = sent.summaries * operation.retention_days / MONTH_DAYS
-    yield from metering.stored_items("sensors", kept, item_bytes, recoverable=PITR)
 
 
 def _segments(city: City, operation: Operation) -> Iterator[Use]:

@@ -40,6 +40,11 @@ class Sizing:
     def processor_concurrency(self) -> int:
         return self.shards * self.parallelization
 
+    @property
+    def processor_windows_per_s(self) -> int:
+        """What all processors together store, at most."""
+        return self.processor_concurrency * PROCESSOR_WINDOWS_PER_S
+
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:

@@ -6,12 +6,18 @@ from aws_cdk import RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from constructs import Construct
 
+from cloud.capacity import windows_table
+from cloud.capacity.city import City
+from cloud.config import Config
+
 STRING = dynamodb.AttributeType.STRING
 NUMBER = dynamodb.AttributeType.NUMBER
 
 
 class Tables(Construct):
-    """The five tables, all on demand, encrypted and recoverable to any second of the last 35 days.
+    """The tables, encrypted and recoverable to any second of the last 35 days.
+
+    All are on demand, but for the one of windows where that is configured.
 
     Attributes
     ----------
@@ -24,11 +30,13 @@ class Tables(Construct):
     gateways : key gateway; who they are, their last signs of life, and what the sweep remembers of them
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, keeps_data: bool) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         super().__init__(scope, construct_id)
-        self._removal_policy = RemovalPolicy.RETAIN if keeps_data else RemovalPolicy.DESTROY
-        self._keeps_data = keeps_data
-        self.windows = self._table("Windows", ("g", STRING), sort_key=("w", STRING), ttl="t")
+        self._removal_policy = RemovalPolicy.RETAIN if config.keeps_data else RemovalPolicy.DESTROY
+        self._keeps_data = config.keeps_data
+        # Written as steadily as a clock, and by far the most of all.
+        billing = _provisioned(config.city) if config.table_mode == "provisioned" else None
+        self.windows = self._table("Windows", ("g", STRING), sort_key=("w", STRING), ttl="t", billing=billing)
         self.sensors = self._table("Sensors", ("g", STRING), sort_key=("s", STRING), ttl="t")
         self.segments = self._table(
             "Segments",
@@ -61,6 +69,7 @@ class Tables(Construct):
         sort_key: tuple[str, dynamodb.AttributeType] | None = None,
         ttl: str | None = None,
         indexes: Sequence[dynamodb.GlobalSecondaryIndexPropsV2] = (),
+        billing: dynamodb.Billing | None = None,
     ) -> dynamodb.TableV2:
         return dynamodb.TableV2(
             self,
@@ -69,7 +78,7 @@ class Tables(Construct):
             sort_key=_attribute(sort_key) if sort_key else None,
             time_to_live_attribute=ttl,
             global_secondary_indexes=list(indexes),
-            billing=dynamodb.Billing.on_demand(),
+            billing=billing or dynamodb.Billing.on_demand(),
             encryption=dynamodb.TableEncryptionV2.aws_managed_key(),
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
@@ -77,6 +86,20 @@ class Tables(Construct):
             deletion_protection=self._keeps_data,
             removal_policy=self._removal_policy,
         )
+
+
+def _provisioned(city: City) -> dynamodb.Billing:
+    writes, reads = (
+        dynamodb.Capacity.autoscaled(
+            min_capacity=capacity.least,
+            max_capacity=capacity.most,
+            # For a table that was on demand before.
+            seed_capacity=capacity.least,
+            target_utilization_percent=round(100 * windows_table.UTILIZATION),
+        )
+        for capacity in (windows_table.write_capacity(city), windows_table.read_capacity(city))
+    )
+    return dynamodb.Billing.provisioned(read_capacity=reads, write_capacity=writes)
 
 
 def _attribute(key: tuple[str, dynamodb.AttributeType]) -> dynamodb.Attribute:

@@ -20,6 +20,7 @@ OPERATIONS = st.builds(
     stream_retention_h=st.sampled_from([24, 168]),
     segment_refresh_s=st.integers(10, 86_400),
     gather_acks=st.booleans(),
+    provision_windows=st.booleans(),
     heartbeat_s=st.integers(10, 3600),
     events_per_segment_day=st.floats(0, 100),
 )

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from cloud.app import PLATFORM
+from cloud.capacity.city import City
+from cloud.capacity.windows_table import read_capacity, write_capacity
 from roadside.contract import topics
 from tests.infrastructure.cloud.conftest import Synthesised
 
@@ -248,6 +250,21 @@ def test_role_may_do_this_and_no_more(stack: Synthesised, name: str) -> None:
 
     assert granted == ROLES[name]
     assert "ManagedPolicyArns" not in role
+
+
+def test_production_has_capacity_for_its_windows_and_is_billed_by_use_of_all_else(prod: dict[str, Synthesised]) -> None:
+    platform = prod[PLATFORM]
+    windows = platform.one("AWS::DynamoDB::GlobalTable", "TablesWindows")
+    city = City(50_000, 200)
+    for settings, name, capacity in (
+        (windows["WriteProvisionedThroughputSettings"], "Write", write_capacity(city)),
+        (windows["Replicas"][0]["ReadProvisionedThroughputSettings"], "Read", read_capacity(city)),
+    ):
+        scaling = settings[f"{name}CapacityAutoScalingSettings"]
+        assert (scaling["MinCapacity"], scaling["MaxCapacity"]) == (capacity.least, capacity.most)
+        assert scaling["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 70
+    modes = [table["BillingMode"] for table in platform.of_type("AWS::DynamoDB::GlobalTable").values()]
+    assert sorted(modes) == ["PAY_PER_REQUEST"] * (len(modes) - 1) + ["PROVISIONED"]
 
 
 def test_tables_are_encrypted_recoverable_and_billed_by_use(stack: Synthesised) -> None:

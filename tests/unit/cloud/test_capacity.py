@@ -21,6 +21,7 @@ from cloud.capacity.limits import limits
 from cloud.capacity.prices import FILE, Price, PriceError, load_prices
 from cloud.capacity.resources import BILLED, FREE
 from cloud.capacity.sizing import size, size_raw, thresholds
+from cloud.capacity.windows_table import read_capacity, write_capacity
 
 PRICES = load_prices()
 CITY = City(sensors=50_000, gateways=200)
@@ -96,7 +97,13 @@ def test_every_billed_type_of_resource_has_its_service_on_the_bill() -> None:
 
 
 def test_every_price_has_a_source_and_is_used() -> None:
-    designs = (roadside.uses(CITY, Operation()), first_design.uses(CITY), first_design.fairer_uses(CITY))
+    provisioned = replace(Operation(), provision_windows=True)
+    designs = (
+        roadside.uses(CITY, Operation()),
+        roadside.uses(CITY, provisioned),
+        first_design.uses(CITY),
+        first_design.fairer_uses(CITY),
+    )
     used = {use.price for design in designs for use in design}
 
     assert set(PRICES.of) == used | {"quicksight_authors", "quicksight_readers", "quicksight_spice_gb"}
@@ -162,6 +169,30 @@ def test_alarms_of_the_reference_city() -> None:
     assert (alarms.iterator_age_ms, alarms.acks_failed_per_5min, alarms.silent_gateways) == (60_000, 300, 4)
     assert thresholds(City(1, 1)).silent_gateways == 1
     assert thresholds(City(1000, 4, window_s=60)).iterator_age_ms == 360_000
+
+
+def test_capacity_of_the_table_of_windows_holds_all_gateways_at_once_and_a_rollup() -> None:
+    writes, reads = write_capacity(CITY), read_capacity(CITY)
+    spare_writes = writes.least - CITY.windows_per_s * Operation().editions_per_window
+    items_of_two_hours = 2 * 3600 * CITY.windows_per_s
+
+    assert (writes.least, writes.most) == (29, 200)
+    # 200 gateways close a window in one second; what was not used in five minutes is there for it.
+    assert CITY.gateways < 300 * spare_writes
+    assert reads.least * 300 >= items_of_two_hours * 1020 / 8192
+    assert write_capacity(City(50_000, 20)).least == 26  # 250 segments are nine units, of a tenth as many gateways
+
+
+def test_capacity_costs_less_than_units_and_grows_with_what_is_written() -> None:
+    bills = [
+        roadside_bill(CITY, replace(Operation(), provision_windows=True, editions_per_window=editions), PRICES)
+        for editions in (1.02, 2.04)
+    ]
+    usual, twice = (usd(bill, "DynamoDB", "windows, write capacity") for bill in bills)
+
+    assert usual == pytest.approx(30 * 720 * 0.00065)
+    assert twice == pytest.approx(59 * 720 * 0.00065)
+    assert bills[0].usd < roadside_bill(CITY, Operation(), PRICES).usd
 
 
 def test_nothing_breaks_in_the_reference_city() -> None:
