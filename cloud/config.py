@@ -36,7 +36,8 @@ class Config:
     keeps_data : whether what holds data refuses to be deleted, and outlives its stack
     sensors, gateways : size of the city
     window_s : length of the gateways' windows
-    retention_days : how long windows and alerts stay in DynamoDB
+    windows_days : how long windows stay in DynamoDB; longer than gateways keep what they must send
+    retention_days : how long summaries of sensors and alerts stay there
     log_retention_days : one of LOG_RETENTION_DAYS
     ingest : `gateways`, or `raw` to build, for comparison, what sensors without gateways need beside it
     stream_mode : `provisioned` with as many shards as the city needs, or `on-demand`
@@ -57,6 +58,7 @@ class Config:
     sensors: int = 50_000
     gateways: int = 200
     window_s: int = 10
+    windows_days: int = 14
     retention_days: int = 14
     log_retention_days: int = 14
     ingest: str = "gateways"
@@ -194,6 +196,7 @@ _KINDS: Final = {
     "sensors": _whole_number(1, 100_000_000),
     "gateways": _whole_number(1, 1_000_000),
     "window_s": _whole_number(1, 3600),
+    "windows_days": _whole_number(1, 3650),
     "retention_days": _whole_number(1, 3650),
     "log_retention_days": _one_of(*LOG_RETENTION_DAYS),
     "ingest": _text(r"gateways|raw", "gateways or raw"),

@@ -47,8 +47,8 @@ _WAY_OF_A_WINDOW: Final = (
 _LEVERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("provisioned capacity for the table of windows", {"provision_windows": True}),
     ("acks of live windows gathered", {"gather_acks": True}),
-    ("windows in DynamoDB for 14 days; the lake has them all", {"retention_days": 14}),
-    ("an unchanged segment written every 15 minutes", {"segment_refresh_s": 900}),
+    ("windows in DynamoDB for 8 days; the lake has them all", {"windows_days": 8}),
+    ("an unchanged segment written every 25 minutes", {"segment_refresh_s": 1500}),
     ("a summary of sensors every quarter of an hour", {"sensor_summary_s": 900}),
     (
         "a stream that keeps messages for 24 h; gateways keep what is not acknowledged for 7 days",
@@ -104,6 +104,7 @@ def as_operated() -> Operation:
     """The platform as it is configured in production."""
     config = Config.from_context({**read_context(), "stage": "prod"})
     return Operation(
+        windows_days=config.windows_days,
         retention_days=config.retention_days,
         stream_retention_h=config.stream_retention_h,
         segment_refresh_s=config.segment_refresh_s,

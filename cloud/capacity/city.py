@@ -66,7 +66,8 @@ class Operation:
 
     Parameters
     ----------
-    retention_days : how long windows, summaries of sensors and alerts stay in DynamoDB
+    windows_days : how long windows stay in DynamoDB
+    retention_days : how long summaries of sensors and alerts stay there
     stream_retention_h : how long the stream keeps messages
     segment_refresh_s : age at which an unchanged segment's state is written again
     running_months : for how long the platform has been running, which tells how much lies in the lake
@@ -87,6 +88,7 @@ class Operation:
     trace_busy_functions : whether X-Ray records those as well that run every second
     """
 
+    windows_days: int = 90
     retention_days: int = 90
     stream_retention_h: int = 168
     segment_refresh_s: int = 300

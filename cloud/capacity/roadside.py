@@ -185,7 +185,7 @@ def _windows_and_sensors(city: City, operation: Operation, sent: Traffic) -> Ite
     else:
         yield from used
     # A later edition replaces the earlier one.
-    kept = sent.windows / operation.editions_per_window * operation.retention_days / MONTH_DAYS
+    kept = sent.windows / operation.editions_per_window * operation.windows_days / MONTH_DAYS
     yield from metering.stored_items("windows", kept, item_bytes, recoverable=PITR)
     item_bytes = sent.summary_bytes + ITEM_KEYS_BYTES
     yield from metering.writes("sensors", sent.summaries, item_bytes)

@@ -57,6 +57,7 @@ def load_profile(learned: Mapping[str, LearnedDays], deployment: Deployment) -> 
         gateways_table=deployment.output("GatewaysTable"),
         event_bus=deployment.output("EventBus"),
         window_s=10,
+        windows_days=1,
         retention_days=1,
         segment_refresh_s=300,
         gathers_acks=False,

@@ -121,6 +121,7 @@ class Announcing(Construct):
                 "GATEWAYS_TABLE": tables.gateways.table_name,
                 "EVENT_BUS": bus.event_bus_name,
                 "WINDOW_S": str(config.window_s),
+                "WINDOWS_DAYS": str(config.windows_days),
                 "RETENTION_DAYS": str(config.retention_days),
                 "SEGMENT_REFRESH_S": str(config.segment_refresh_s),
                 "GATHER_ACKS": "true" if config.gather_acks else "false",

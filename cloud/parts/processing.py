@@ -72,6 +72,7 @@ class Processing(Construct):
                 "SEGMENT_REFRESH_S": str(self._config.segment_refresh_s),
                 "GATHER_ACKS": "true" if self._config.gather_acks else "false",
                 "PARKED_QUEUE_URL": self.parked.queue_url,
+                "WINDOWS_DAYS": str(self._config.windows_days),
                 "RETENTION_DAYS": str(self._config.retention_days),
             },
             statements=[

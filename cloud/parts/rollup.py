@@ -50,7 +50,7 @@ class Rollup(Construct):
                 "WINDOWS_TABLE": tables.windows.table_name,
                 "HOURS_TABLE": tables.hours.table_name,
                 "LAKE_BUCKET": lake.bucket.bucket_name,
-                "RETENTION_DAYS": str(config.retention_days),
+                "WINDOWS_DAYS": str(config.windows_days),
             },
             statements=[
                 allow(tables.windows.table_arn, "dynamodb:Query"),

@@ -83,7 +83,10 @@ def history(
         if more:
             _note(f"there is more: --from {more[0].start_ms} ({written(more[0].start_ms)})")
         elif not shown:
-            _note(f"no window of {segment} from {written(from_ms)} to {written(to_ms)}")
+            _note(
+                f"no window of {segment} from {written(from_ms)} to {written(to_ms)}; those that the table no longer "
+                "keeps lie in the lake: ask Athena for segment_windows, or hourly"
+            )
 
 
 @app.command()

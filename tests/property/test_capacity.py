@@ -16,6 +16,7 @@ SENSORS = st.integers(1, 50_000_000)
 WINDOWS_S = st.sampled_from([1, 5, 10, 60, 300])
 OPERATIONS = st.builds(
     Operation,
+    windows_days=st.integers(1, 3650),
     retention_days=st.integers(1, 3650),
     stream_retention_h=st.sampled_from([24, 168]),
     segment_refresh_s=st.integers(10, 86_400),

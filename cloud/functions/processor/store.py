@@ -40,7 +40,7 @@ class Store:
         try:
             self._client.put_item(
                 TableName=self._settings.windows_table,
-                Item=window_item(record, self._settings.retention_days),
+                Item=window_item(record, self._settings.windows_days),
                 ConditionExpression=_NEW_OR_HIGHER_REVISION,
                 ExpressionAttributeValues={":r": {"N": str(record.window.revision)}},
             )

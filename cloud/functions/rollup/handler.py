@@ -36,7 +36,7 @@ def rollup() -> Rollup:
         hours_table=settings.hours_table,
         bucket=settings.lake_bucket,
     )
-    return Rollup(store, settings.retention_days, logger, lambda: time.time_ns() // 1_000_000)
+    return Rollup(store, settings.windows_days, logger, lambda: time.time_ns() // 1_000_000)
 
 
 def handle(event: dict[str, Any], context: Context) -> dict[str, Any]:

@@ -14,13 +14,13 @@ class Settings:
     ----------
     windows_table, hours_table : what to read
     lake_bucket : where to write
-    retention_days : how long windows are kept
+    windows_days : how long windows are kept
     """
 
     windows_table: str
     hours_table: str
     lake_bucket: str
-    retention_days: int
+    windows_days: int
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> "Settings":
@@ -30,7 +30,7 @@ class Settings:
             windows_table=environment.text("WINDOWS_TABLE"),
             hours_table=environment.text("HOURS_TABLE"),
             lake_bucket=environment.text("LAKE_BUCKET"),
-            retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),
+            windows_days=environment.whole_number("WINDOWS_DAYS", 1, 3650),
         )
         environment.check()
         return settings

@@ -15,7 +15,7 @@ class Settings:
     windows_table, segments_table, alerts_table, gateways_table : what it reads and writes
     event_bus : where to publish
     window_s : length of the fleet's windows
-    retention_days : how long windows and alerts live
+    windows_days, retention_days : how long windows live, and alerts
     segment_refresh_s : age at which the processor writes an unchanged segment's state again
     gathers_acks : acknowledge live windows, which the processor leaves to the sweep
     """
@@ -26,6 +26,7 @@ class Settings:
     gateways_table: str
     event_bus: str
     window_s: int
+    windows_days: int
     retention_days: int
     segment_refresh_s: int
     gathers_acks: bool
@@ -41,6 +42,7 @@ class Settings:
             gateways_table=environment.text("GATEWAYS_TABLE"),
             event_bus=environment.text("EVENT_BUS"),
             window_s=environment.whole_number("WINDOW_S", 1, 3600),
+            windows_days=environment.whole_number("WINDOWS_DAYS", 1, 3650),
             retention_days=environment.whole_number("RETENTION_DAYS", 1, 3650),
             segment_refresh_s=environment.whole_number("SEGMENT_REFRESH_S", 10, 86_400),
             gathers_acks=environment.truth("GATHER_ACKS"),

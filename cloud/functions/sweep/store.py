@@ -26,7 +26,7 @@ class Store:
     def __init__(self, client: "DynamoDBClient", settings: Settings) -> None:
         self._client = client
         self._settings = settings
-        self._retention_s = settings.retention_days * _DAY_S
+        self._retention_s = settings.windows_days * _DAY_S
 
     def gateways(self) -> list[Gateway]:
         """Every gateway that anybody told of, but for those that the catalogue has retired."""

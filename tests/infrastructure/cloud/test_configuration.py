@@ -10,6 +10,7 @@ from cloud import layer, node, paths
 from cloud.app import read_context
 from cloud.config import Config, ConfigError
 from cloud.layer import LayerMissingError
+from cloud.query.city import STALE_MS
 
 
 def test_cdk_json_holds_the_defaults() -> None:
@@ -59,6 +60,13 @@ def test_every_fault_is_reported() -> None:
 
     assert len(caught.value.faults) == 9
     assert "sensors = 'many'" in str(caught.value)
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_a_segment_that_lives_is_never_as_old_as_what_readers_leave_out(stage: str) -> None:
+    config = Config.from_context({**read_context(), "stage": stage})
+
+    assert 1000 * config.segment_refresh_s + 60_000 < STALE_MS
 
 
 def test_gateways_do_not_outnumber_sensors() -> None:

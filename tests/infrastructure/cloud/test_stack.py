@@ -8,6 +8,7 @@ from cloud.app import PLATFORM
 from cloud.capacity.city import City
 from cloud.capacity.windows_table import read_capacity, write_capacity
 from roadside.contract import topics
+from roadside.runtime.outbox import OutboxLimits
 from tests.infrastructure.cloud.conftest import Synthesised
 
 IOT = "arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>"
@@ -341,6 +342,7 @@ def test_mapping_isolates_what_fails_and_gives_up_visibly(stack: Synthesised) ->
                 "WINDOW_ROWS_STREAM": "<LakeDeliverysegmentwindows>",
                 "SENSOR_ROWS_STREAM": "<LakeDeliverysensorintervals>",
                 "SEGMENT_REFRESH_S": "900",
+                "WINDOWS_DAYS": "14",
                 "GATHER_ACKS": "false",
             },
         ),
@@ -366,6 +368,13 @@ def test_function_is_configured(stack: Synthesised, name: str, own: dict[str, st
     }
     logs = stack.one("AWS::Logs::LogGroup", f"{name.title()}Logs")
     assert logs["RetentionInDays"] == 14
+
+
+def test_production_keeps_windows_a_day_longer_than_gateways_keep_messages(prod: dict[str, Synthesised]) -> None:
+    days = OutboxLimits().max_age_ms // 86_400_000 + 1
+    for name in ("ProcessingProcessor", "AnnouncingSweep", "Rollup"):
+        variables = prod[PLATFORM].one("AWS::Lambda::Function", name)["Environment"]["Variables"]
+        assert variables["WINDOWS_DAYS"] == str(days)
 
 
 def test_production_leaves_the_acks_of_live_windows_to_the_sweep(prod: dict[str, Synthesised]) -> None:

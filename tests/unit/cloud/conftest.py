@@ -39,6 +39,7 @@ def world(account: MockAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         "ALERTS_TABLE": "alerts",
         "GATEWAYS_TABLE": "gateways",
         "EVENT_BUS": "bus",
+        "WINDOWS_DAYS": "90",
         "RETENTION_DAYS": "90",
         "SEGMENT_REFRESH_S": "300",
         "GATHER_ACKS": "false",

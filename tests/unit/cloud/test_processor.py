@@ -362,7 +362,7 @@ def test_missing_settings_are_named_all_at_once() -> None:
     with pytest.raises(SettingsError) as caught:
         Settings.from_environment({"WINDOWS_TABLE": "w", "RETENTION_DAYS": "soon", "SEGMENT_REFRESH_S": "1"})
 
-    assert len(caught.value.faults) == 9
+    assert len(caught.value.faults) == 10
     assert "RETENTION_DAYS = 'soon'" in str(caught.value)
 
 
@@ -375,6 +375,7 @@ def _environment(world: World) -> dict[str, str]:
         "WINDOW_ROWS_STREAM": "segment_windows",
         "SENSOR_ROWS_STREAM": "sensor_intervals",
         "PARKED_QUEUE_URL": world.parked_url,
+        "WINDOWS_DAYS": "90",
         "RETENTION_DAYS": "90",
         "SEGMENT_REFRESH_S": "300",
         "GATHER_ACKS": "false",
