@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from cloud.capacity import metering, windows_table
+from cloud.capacity import metering, metrics, windows_table
 from cloud.capacity.city import DAY_S, MONTH_DAYS, MONTH_S, City, Operation
 from cloud.capacity.metering import GB, KB, Use
 from cloud.capacity.sizing import HEADROOM, size
@@ -62,11 +62,11 @@ _ROLLUP_MB: Final = 1769
 _ROLLUP_WINDOW_S: Final = 0.0005
 _ROLLUP_HOURS_READ: Final = 0.75  # half of the running hour, and once that of the hour before
 _HOOK_MB: Final = 256
-_LOG_BYTES_PER_INVOCATION: Final = 900  # the metrics, 342 bytes as measured, and Lambda's own lines
+_LAMBDA_LOG_BYTES: Final = 550  # its own lines about an invocation
+_METRICS_LOG_BYTES: Final = 350  # 342 as measured; a heartbeat tells none
 _BUSY: Final = ("processor", "alerts")
 
 # What stands in the templates whatever the size of the city; a test compares it with them.
-METRICS: Final = 30
 ALARMS: Final = 35
 COMPOSITE_ALARMS: Final = 2
 DASHBOARDS: Final = 1
@@ -125,7 +125,7 @@ def uses(city: City, operation: Operation) -> Iterator[Use]:
     yield from _segments(city, operation)
     yield from _gateways_and_alerts(city, operation, sent)
     yield from _lake(city, operation, sent)
-    yield from _watching(operation, invocations)
+    yield from _watching(operation, invocations, sent)
     yield from _telling(city, operation, sent)
     yield Use("Greengrass", "core devices", "greengrass_cores", city.gateways)
 
@@ -274,12 +274,13 @@ def _lake(city: City, operation: Operation, sent: Traffic) -> Iterator[Use]:
     yield Use("Glue", "catalogue", "glue_requests", 10 * queries + delivered)
 
 
-def _watching(operation: Operation, invocations: dict[str, float]) -> Iterator[Use]:
-    log_gb = sum(invocations.values()) * _LOG_BYTES_PER_INVOCATION / GB
+def _watching(operation: Operation, invocations: dict[str, float], sent: Traffic) -> Iterator[Use]:
+    count = sum(invocations.values())
+    log_gb = (count * _LAMBDA_LOG_BYTES + (count - sent.heartbeats) * _METRICS_LOG_BYTES) / GB
     yield Use("CloudWatch", "logs", "cloudwatch_log_gb", log_gb)
     kept = log_gb * operation.log_retention_days / MONTH_DAYS
     yield Use("CloudWatch", "logs, storage", "cloudwatch_log_storage_gb", kept)
-    yield Use("CloudWatch", "metrics", "cloudwatch_metrics", METRICS)
+    yield Use("CloudWatch", "metrics", "cloudwatch_metrics", metrics.billed())
     yield Use("CloudWatch", "alarms", "cloudwatch_alarms", ALARMS)
     yield Use("CloudWatch", "composite alarms", "cloudwatch_composite_alarms", COMPOSITE_ALARMS)
     yield Use("CloudWatch", "dashboards", "cloudwatch_dashboards", DASHBOARDS)

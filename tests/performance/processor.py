@@ -81,10 +81,10 @@ class Lake:
         self._streams = RowStreams(Firehose(), "windows", "sensors")
         self.rows = 0
 
-    def take(self, messages: Sequence[tuple[str, WindowRecord | SensorsRecord]]) -> tuple[int, list[str]]:
+    def take(self, messages: Sequence[tuple[str, WindowRecord | SensorsRecord]]) -> list[str]:
         taken, failed = self._streams.put(messages)
         self.rows += taken
-        return taken, list(failed)
+        return list(failed)
 
 
 class Nowhere:

@@ -134,7 +134,7 @@ class Port:
         self.cloud.states[state.segment] = state
         return state
 
-    def take(self, messages: Sequence[tuple[str, WindowRecord | SensorsRecord]]) -> tuple[int, list[str]]:
+    def take(self, messages: Sequence[tuple[str, WindowRecord | SensorsRecord]]) -> list[str]:
         """Rows go one message after the other; that one did not is told by its number."""
         failed = []
         for number, message in messages:
@@ -143,7 +143,7 @@ class Port:
                 self._call(lambda told=told: self.cloud.lake.update([(told.gateway, told.epoch_ms, told.sequence)]))
             except ClientError:
                 failed.append(number)
-        return len(messages) - len(failed), failed
+        return failed
 
     def park(self, poison: PoisonError, raw: str, coordinates: object) -> None:
         self._call(lambda: self.cloud.parked.append(raw))

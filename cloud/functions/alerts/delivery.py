@@ -19,7 +19,6 @@ class Outcome:
     """What became of some events; `failed` holds the names of the messages that shall be delivered again."""
 
     published: int = 0
-    unnotified: int = 0
     replayed: int = 0
     parked: int = 0
     acks_failed: int = 0
@@ -60,7 +59,6 @@ class Delivery:
             self._fail(list(records), str(error), outcome)
             return
         outcome.published = len(announced.published)
-        outcome.unnotified = sum(not each.notify for each in announced.published)
         for name, record in records.items():
             if (reason := announced.failed.get(record.event.event_id)) is not None:
                 self._fail([name], reason, outcome)

@@ -74,13 +74,13 @@ def _take_sign(document: dict[str, Any]) -> None:
     if isinstance(sign, HeartbeatSign) and sign.fault:
         logger.warning("heartbeat not understood", extra={"gateway": sign.gateway, "reason": sign.fault})
         emit(metrics, {"HeartbeatsNotUnderstood": 1})
-    emit(metrics, {"SignsTaken" if gateways().put(sign) else "SignsOutdated": 1})
+    if not gateways().put(sign):
+        emit(metrics, {"SignsOutdated": 1})
 
 
 def _count(outcome: Outcome) -> None:
     counts = {
         "EventsPublished": outcome.published,
-        "EventsUnnotified": outcome.unnotified,
         "EventsReplayed": outcome.replayed,
         "EventsParked": outcome.parked,
         "EventsFailed": len(outcome.failed),

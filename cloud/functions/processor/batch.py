@@ -34,8 +34,8 @@ class MessageTables(Protocol):
 class Lake(Protocol):
     """What a batch needs of the data lake."""
 
-    def take(self, messages: Sequence[tuple[str, WindowRecord | SensorsRecord]]) -> tuple[int, list[str]]:
-        """Rows sent, and the sequence numbers of those messages that must be delivered again."""
+    def take(self, messages: Sequence[tuple[str, WindowRecord | SensorsRecord]]) -> list[str]:
+        """Send the rows of the messages; the sequence numbers of those that must be delivered again."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,6 @@ class Outcome:
     from_future: int = 0
     states_written: int = 0
     acks_failed: int = 0
-    rows_sent: int = 0
     rows_failed: int = 0
     failed: list[str] = field(default_factory=list)  # sequence numbers that the stream shall deliver again
     messages: list[tuple[str, _Message]] = field(default_factory=list)  # stored, with their sequence numbers
@@ -123,7 +122,7 @@ class Processor:
         failed = set(total.failed)
         place = {number: index for index, number in enumerate(numbers)}
         end = min((place[number] for number in failed), default=len(numbers))
-        total.rows_sent, again = self._lake.take([m for m in total.messages if place[m[0]] < end])
+        again = self._lake.take([m for m in total.messages if place[m[0]] < end])
         total.rows_failed = len(again)
         total.failed += again
 

@@ -57,7 +57,6 @@ def _count(outcome: Outcome) -> None:
         "MessagesReplayed": outcome.replayed,
         "WindowsFromFuture": outcome.from_future,
         "SegmentStatesWritten": outcome.states_written,
-        "LakeRowsSent": outcome.rows_sent,
         "LakeRecordsFailed": outcome.rows_failed,
         "RecordsParked": outcome.parked,
         "RecordsFailed": len(outcome.failed),

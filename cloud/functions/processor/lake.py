@@ -122,8 +122,8 @@ class Lake:
         self._marks = marks
         self._logger = logger
 
-    def take(self, messages: Sequence[Stored]) -> tuple[int, list[str]]:
-        """Rows sent, and the sequence numbers of those messages that must be delivered again. Raises nothing of AWS."""
+    def take(self, messages: Sequence[Stored]) -> list[str]:
+        """Send their rows; the sequence numbers of those that must be delivered again. Raises nothing of AWS."""
         failed: dict[str, str] = {}
         for number, message in messages:
             if isinstance(message, WindowRecord):
@@ -131,13 +131,13 @@ class Lake:
                     self._marks.mark(message)
                 except AwsError as error:
                     failed[number] = str(error)
-        sent, refused = self._streams.put(messages)
+        _, refused = self._streams.put(messages)
         failed |= refused
         for number, reason in failed.items():
             self._logger.warning(
                 "record not in the lake, to be delivered again", extra={"sequence_number": number, "error": reason}
             )
-        return sent, list(failed)
+        return list(failed)
 
 
 def _batches(records: Sequence[Packed]) -> Iterator[Sequence[Packed]]:

@@ -1,13 +1,17 @@
 """No resource of any template escapes the bill."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from cloud.capacity import roadside
+from cloud.capacity import metrics, roadside
 from cloud.capacity.city import City, Operation
 from cloud.capacity.resources import BILLED, FREE
 from tests.infrastructure.cloud.conftest import Synthesised
+
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 Deployment = dict[str, Synthesised]
 
@@ -41,3 +45,18 @@ def test_every_function_is_billed_by_its_name(dev: Deployment) -> None:
     billed = {use.item.split(",")[0] for use in uses if use.service == "Lambda"}
 
     assert set().union(*(stack.functions for stack in dev.values())) <= billed
+
+
+def test_every_metric_of_our_own_is_billed_always_or_at_times() -> None:
+    told = {}
+    for handler in (REPOSITORY / "cloud" / "functions").glob("*/handler.py"):
+        text = handler.read_text(encoding="utf-8")
+        names = re.findall(r'"([A-Z][A-Za-z]+)"(?=: | if |, unit)', text) if "Metrics(" in text else []
+        if names and handler.parent.name != "readings":  # of the variant for comparison
+            told[handler.parent.name] = sorted(names)
+
+    billed = {
+        name: sorted((*metrics.ALWAYS.get(name, ()), *metrics.AT_TIMES.get(name, ())))
+        for name in metrics.ALWAYS | metrics.AT_TIMES
+    }
+    assert told == billed
