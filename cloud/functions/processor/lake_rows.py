@@ -73,10 +73,11 @@ def sensor_rows(record: SensorsRecord) -> Iterator[str]:
         "wl": summary.interval_ms,
         "t": record.envelope.received_ms,
     }
+    head = _encode(common)[:-1] + ","
     for sensor in summary.sensors:
-        yield _encode(
+        fault = {} if sensor.fault is None else {"f": sensor.fault}  # a key that is absent is null in the table
+        yield head + _encode(
             {
-                **common,
                 "s": sensor.number,
                 "ra": sensor.readings_accepted,
                 "n": sensor.vehicle_count,
@@ -84,9 +85,9 @@ def sensor_rows(record: SensorsRecord) -> Iterator[str]:
                 "p": sensor.pace_sum_ms_per_km,
                 "o": sensor.occupied_ms,
                 "ob": sensor.observed_ms,
-                "f": sensor.fault,
+                **fault,
             }
-        )
+        ).removeprefix("{")
 
 
 def pack(rows: Iterable[tuple[str, str]], max_bytes: int = MAX_RECORD_BYTES) -> list[Packed]:
