@@ -41,6 +41,7 @@ class Config:
     log_retention_days : one of LOG_RETENTION_DAYS
     ingest : `gateways`, or `raw` to build, for comparison, what sensors without gateways need beside it
     stream_mode : `provisioned` with as many shards as the city needs, or `on-demand`
+    batching_s : for how long a processor waits for more records of the stream, which makes fewer calls
     table_mode : `provisioned` with capacity for the city's windows, which scales by itself, or `on-demand`
     stream_retention_h : how long the stream keeps messages
     trace_busy_functions : whether X-Ray traces also what runs every second, for a trace in each of them
@@ -63,6 +64,7 @@ class Config:
     log_retention_days: int = 14
     ingest: str = "gateways"
     stream_mode: str = "provisioned"
+    batching_s: int = 0
     table_mode: str = "on-demand"
     stream_retention_h: int = 168
     trace_busy_functions: bool = True
@@ -201,6 +203,7 @@ _KINDS: Final = {
     "log_retention_days": _one_of(*LOG_RETENTION_DAYS),
     "ingest": _text(r"gateways|raw", "gateways or raw"),
     "stream_mode": _text(r"provisioned|on-demand", "provisioned or on-demand"),
+    "batching_s": _whole_number(0, 60),
     "table_mode": _text(r"provisioned|on-demand", "provisioned or on-demand"),
     "stream_retention_h": _whole_number(24, 8760),
     "trace_busy_functions": _TRUTH,

@@ -45,6 +45,7 @@ _WAY_OF_A_WINDOW: Final = (
 
 # What would lower the bill, each by itself.
 _LEVERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("a processor called every two seconds", {"batching_s": 2}),
     ("provisioned capacity for the table of windows", {"provision_windows": True}),
     ("acks of live windows gathered", {"gather_acks": True}),
     ("windows in DynamoDB for 8 days; the lake has them all", {"windows_days": 8}),
@@ -109,6 +110,7 @@ def as_operated() -> Operation:
         stream_retention_h=config.stream_retention_h,
         segment_refresh_s=config.segment_refresh_s,
         log_retention_days=config.log_retention_days,
+        batching_s=config.batching_s,
         provision_windows=config.table_mode == "provisioned",
         gather_acks=config.gather_acks,
         trace_busy_functions=config.trace_busy_functions,

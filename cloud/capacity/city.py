@@ -74,6 +74,7 @@ class Operation:
     log_retention_days : how long logs stay
     sensor_summary_s, heartbeat_s : periods of the gateways' slower messages
     sweep_s, rollup_s : periods of the scheduled functions
+    batching_s : for how long a processor waits for more records before it is called
     provision_windows : whether the table of windows has provisioned capacity, which scales by itself
     gather_acks : whether live windows are acknowledged many at once, or each by itself
     editions_per_window : messages of a window, corrections by late readings and resends included
@@ -98,6 +99,7 @@ class Operation:
     heartbeat_s: int = 300
     sweep_s: int = 60
     rollup_s: int = 900
+    batching_s: int = 0
     provision_windows: bool = False
     gather_acks: bool = True
     editions_per_window: float = 1.02

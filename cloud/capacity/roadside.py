@@ -150,9 +150,10 @@ def _iot(city: City, sent: Traffic) -> Iterator[Use]:
 
 
 def _invocations(city: City, operation: Operation, sent: Traffic) -> dict[str, float]:
-    """Each function's invocations in a month. The stream is polled once a second for each processor, at most."""
+    """Each function's invocations in a month. A processor is called once a second at most, or for what it gathered."""
+    calls = size(city).processor_concurrency * MONTH_S / max(1, operation.batching_s)
     return {
-        "processor": min(sent.streamed, size(city).processor_concurrency * float(MONTH_S)),
+        "processor": min(sent.streamed, calls),
         "alerts": sent.events / _EVENTS_IN_BATCH + sent.heartbeats,
         "sweep": MONTH_S / operation.sweep_s,
         "rollup": MONTH_S / operation.rollup_s,

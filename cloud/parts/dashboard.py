@@ -118,7 +118,7 @@ class Dashboard(Construct):
         """From the stream to the tables."""
         self._row(
             "Stream → processor → tables",
-            "The age is below a second or two; a backlog shows as messages stored at a higher rate, not as age.",
+            "The age is below three or four seconds; a backlog shows as messages stored at a higher rate, not as age.",
             _Graph("Age of what waits", [_of(processor, "IteratorAge", "age, ms", "Maximum")]),
             _Graph(
                 "Messages",

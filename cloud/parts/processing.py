@@ -109,6 +109,7 @@ class Processing(Construct):
             event_source_arn=stream.stream_arn,
             starting_position=lambda_.StartingPosition.TRIM_HORIZON,
             batch_size=200,
+            max_batching_window=Duration.seconds(self._config.batching_s) if self._config.batching_s else None,
             parallelization_factor=2,
             report_batch_item_failures=True,
             bisect_batch_on_error=True,

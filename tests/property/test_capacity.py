@@ -22,6 +22,7 @@ OPERATIONS = st.builds(
     segment_refresh_s=st.integers(10, 86_400),
     gather_acks=st.booleans(),
     provision_windows=st.booleans(),
+    batching_s=st.integers(0, 60),
     heartbeat_s=st.integers(10, 3600),
     events_per_segment_day=st.floats(0, 100),
 )

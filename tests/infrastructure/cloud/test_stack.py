@@ -377,6 +377,11 @@ def test_production_keeps_windows_a_day_longer_than_gateways_keep_messages(prod:
         assert variables["WINDOWS_DAYS"] == str(days)
 
 
+def test_production_calls_the_processor_half_as_often(prod: dict[str, Synthesised]) -> None:
+    mapping = prod[PLATFORM].one("AWS::Lambda::EventSourceMapping", "ProcessorMapping")
+    assert mapping["MaximumBatchingWindowInSeconds"] == 2
+
+
 def test_production_leaves_the_acks_of_live_windows_to_the_sweep(prod: dict[str, Synthesised]) -> None:
     platform = prod[PLATFORM]
     for name in ("ProcessingProcessor", "AnnouncingSweep"):
