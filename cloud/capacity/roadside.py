@@ -108,7 +108,7 @@ def traffic(city: City, operation: Operation) -> Traffic:
         summary_bytes=_SENSORS_BASE_BYTES + _SENSORS_SENSOR_BYTES * sensors_on_gateway / parts,
         events=events,
         heartbeats=city.gateways * MONTH_S / operation.heartbeat_s,
-        acks=(windows - live if operation.gather_acks else windows) + summaries + events,
+        acks=(windows - live if operation.gather_acks else windows + summaries) + events,
         gathered_acks=city.gateways * MONTH_S / _GATHERED_EVERY_S if operation.gather_acks else 0.0,
     )
 
@@ -189,7 +189,12 @@ def _windows_and_sensors(city: City, operation: Operation, sent: Traffic) -> Ite
     kept = sent.windows / operation.editions_per_window * operation.windows_days / MONTH_DAYS
     yield from metering.stored_items("windows", kept, item_bytes, recoverable=PITR)
     item_bytes = sent.summary_bytes + ITEM_KEYS_BYTES
+    intervals = city.gateways * MONTH_S / operation.sensor_summary_s
     yield from metering.writes("sensors", sent.summaries, item_bytes)
+    if operation.gather_acks:
+        named_s = _GATHERED_EVERY_S + _SWEEP_OVERLAP_S + operation.sensor_summary_s
+        named_bytes = math.ceil(named_s / operation.sensor_summary_s) * sent.summaries / intervals * item_bytes
+        yield from metering.reads("sensors", city.gateways * MONTH_S / _GATHERED_EVERY_S, named_bytes, "reads for acks")
     kept = sent.summaries * operation.retention_days / MONTH_DAYS
     yield from metering.stored_items("sensors", kept, item_bytes, recoverable=PITR)
 

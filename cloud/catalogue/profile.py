@@ -52,6 +52,7 @@ def load_profile(learned: Mapping[str, LearnedDays], deployment: Deployment) -> 
     """
     settings = Settings(
         windows_table=deployment.output("WindowsTable"),
+        sensors_table=deployment.output("SensorsTable"),
         segments_table=deployment.output("SegmentsTable"),
         alerts_table=deployment.output("AlertsTable"),
         gateways_table=deployment.output("GatewaysTable"),

@@ -116,6 +116,7 @@ class Announcing(Construct):
             memory_mb=1024,
             environment={
                 "WINDOWS_TABLE": tables.windows.table_name,
+                "SENSORS_TABLE": tables.sensors.table_name,
                 "SEGMENTS_TABLE": tables.segments.table_name,
                 "ALERTS_TABLE": tables.alerts.table_name,
                 "GATEWAYS_TABLE": tables.gateways.table_name,
@@ -128,6 +129,7 @@ class Announcing(Construct):
             },
             statements=[
                 allow(tables.windows.table_arn, "dynamodb:Query"),
+                *([allow(tables.sensors.table_arn, "dynamodb:Query")] if config.gather_acks else []),
                 allow(tables.segments.table_arn, "dynamodb:Scan", "dynamodb:UpdateItem"),
                 allow(f"{tables.segments.table_arn}/index/ByCongestion", "dynamodb:Query"),
                 allow(f"{tables.alerts.table_arn}/index/Open", "dynamodb:Query"),

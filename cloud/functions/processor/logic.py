@@ -6,6 +6,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError as ProtobufError
 
+from cloud.functions.shared.acks import MAX_GATHERED_INTERVAL_MS
 from cloud.functions.shared.envelope import Envelope, MessageId, PoisonError, open_envelope
 from roadside.contract import messages_pb2 as pb
 from roadside.contract.codec import decode_window
@@ -95,7 +96,10 @@ class SensorsRecord:
 
     @property
     def may_wait_for_its_ack(self) -> bool:
-        return False
+        """Whether it is one of just now, which the sweep finds likewise."""
+        interval_end_ms = self.summary.interval_start_ms + self.summary.interval_ms
+        is_recent = abs(self.envelope.received_ms - interval_end_ms) <= MAX_GATHERED_AGE_MS
+        return is_recent and self.summary.interval_ms <= MAX_GATHERED_INTERVAL_MS
 
 
 def read_record(data: bytes) -> WindowRecord | SensorsRecord:

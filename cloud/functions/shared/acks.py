@@ -1,7 +1,7 @@
 """Tells gateways what they may forget. An ack names single messages, so none needs to be remembered here."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools import Logger
 
@@ -15,12 +15,15 @@ if TYPE_CHECKING:
     from mypy_boto3_iot_data import IoTDataPlaneClient
 
 
+MAX_GATHERED_INTERVAL_MS: Final = 300_000  # of a summary of sensors; one of longer intervals has an ack of its own
+
+
 class AckLedger:
     """Gathers a batch's outcomes into one ack for each gateway and epoch.
 
     Parameters
     ----------
-    gathered : it will hold all live windows that were stored in the last minutes
+    gathered : it will hold all live windows and summaries of sensors that were stored in the last minutes
     """
 
     def __init__(self, *, gathered: bool = False) -> None:

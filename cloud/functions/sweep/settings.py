@@ -12,7 +12,7 @@ class Settings:
 
     Parameters
     ----------
-    windows_table, segments_table, alerts_table, gateways_table : what it reads and writes
+    windows_table, sensors_table, segments_table, alerts_table, gateways_table : what it reads and writes
     event_bus : where to publish
     window_s : length of the fleet's windows
     windows_days, retention_days : how long windows live, and alerts
@@ -21,6 +21,7 @@ class Settings:
     """
 
     windows_table: str
+    sensors_table: str
     segments_table: str
     alerts_table: str
     gateways_table: str
@@ -37,6 +38,7 @@ class Settings:
         environment = Environment(variables)
         settings = cls(
             windows_table=environment.text("WINDOWS_TABLE"),
+            sensors_table=environment.text("SENSORS_TABLE"),
             segments_table=environment.text("SEGMENTS_TABLE"),
             alerts_table=environment.text("ALERTS_TABLE"),
             gateways_table=environment.text("GATEWAYS_TABLE"),

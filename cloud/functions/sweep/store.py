@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from cloud.functions.shared.aws import error_code
 from cloud.functions.shared.bands import BANDS
+from cloud.functions.shared.envelope import MessageId
 from cloud.functions.sweep.gateway import NOT_A_GATEWAY, Gateway, read_gateway, sweeps_attributes
 from cloud.functions.sweep.pairs import RoadSegment
 from cloud.functions.sweep.settings import Settings
@@ -68,6 +69,21 @@ class Store:
             },
         )
         return [window for item in items if (window := stored_window(item, self._retention_s)) is not None]
+
+    def summaries(self, gateway: str, from_ms: int, until_ms: int) -> list[MessageId]:
+        """Summaries of sensors whose intervals start in [from_ms, until_ms)."""
+        items = self._pages(
+            "query",
+            TableName=self._settings.sensors_table,
+            KeyConditionExpression="g = :g AND s BETWEEN :from AND :until",
+            ProjectionExpression="s, q",
+            ExpressionAttributeValues={
+                ":g": {"S": gateway},
+                ":from": {"S": str(max(from_ms, 0))},
+                ":until": {"S": str(max(until_ms, 0))},
+            },
+        )
+        return [MessageId(gateway, int(item["s"]["S"].split("#")[1]), int(item["q"]["N"])) for item in items]
 
     def newest_window(self, gateway: str, before_ms: int | None = None) -> StoredWindow | None:
         """The last one that starts before `before_ms`, or of all; None if there is none."""

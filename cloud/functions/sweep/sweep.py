@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from aws_lambda_powertools import Logger
 
-from cloud.functions.shared.acks import AckLedger
+from cloud.functions.shared.acks import MAX_GATHERED_INTERVAL_MS, AckLedger
 from cloud.functions.shared.announcer import NotAnnouncedError
 from cloud.functions.shared.aws import AwsError
 from cloud.functions.shared.envelope import MessageId
@@ -37,6 +37,7 @@ class Tables(Protocol):
     def gateways(self) -> list[Gateway]: ...
     def put_gateway(self, gateway: Gateway) -> bool: ...
     def windows(self, gateway: str, from_ms: int, until_ms: int) -> list[StoredWindow]: ...
+    def summaries(self, gateway: str, from_ms: int, until_ms: int) -> list[MessageId]: ...
     def newest_window(self, gateway: str, before_ms: int | None = None) -> StoredWindow | None: ...
     def memory(self, name: str) -> bytes | None: ...
     def put_memory(self, name: str, memory: bytes) -> None: ...
@@ -150,7 +151,7 @@ class Sweep:
         found = self._read(self._tables.gateways(), from_ms, now_ms, outcome)
         outcome.gateways = len(found) + outcome.unread
         if acks is not None:
-            self._acknowledge(acks, found, now_ms, outcome)
+            self._acknowledge(acks, found, from_ms, now_ms, outcome)
         outcome.stalled = self._all_stopped(found, now_ms)
         self._judge(found, now_ms, outcome)
         for judge in self._judges:
@@ -211,14 +212,24 @@ class Sweep:
             windows = [before, *windows] if before is not None else windows
         return _Found(gateway, windows, newest)
 
-    def _acknowledge(self, acks: Acks, found: Sequence[_Found], now_ms: int, outcome: Outcome) -> None:
+    def _acknowledge(self, acks: Acks, found: Sequence[_Found], from_ms: int, now_ms: int, outcome: Outcome) -> None:
         """Name what is new since the last acks. What fails is named in part by the next, and the gateway repeats."""
-        ledgers = [AckLedger(gathered=True) for _ in found]
-        for each, ledger in zip(found, ledgers, strict=True):
+
+        def acknowledge(each: _Found) -> int:
+            ledger = AckLedger(gathered=True)
             for window in each.windows:
                 ledger.stored(MessageId(window.gateway, window.epoch_ms, window.sequence))
+            begins_ms = from_ms - MAX_GATHERED_INTERVAL_MS + min(each.gateway.clock_offset_ms, 0)
+            try:
+                for message in self._tables.summaries(each.gateway.name, begins_ms, now_ms + MAX_AHEAD_MS):
+                    ledger.stored(message)
+            except AwsError as error:
+                extra = {"gateway": each.gateway.name, "error": str(error)}
+                self._logger.warning("summaries not read, their gateway repeats them", extra=extra)
+            return acks.publish(ledger)
+
         with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
-            outcome.acks_failed = sum(pool.map(acks.publish, ledgers))
+            outcome.acks_failed = sum(pool.map(acknowledge, found))
         self._tables.put_memory("acknowledged", str(now_ms).encode())
 
     def _all_stopped(self, found: Sequence[_Found], now_ms: int) -> bool:

@@ -19,7 +19,7 @@ MAX_UINT32: Final = (1 << 32) - 1
 # A reading is 14 bytes in five columns; with the longest source's name a full frame has 6,876 bytes. Nucleus lite
 # closes the connection for good over a message of more than about 7,000.
 MAX_FRAME_READINGS: Final = 480
-MAX_ACK_DELAY_MS: Final = 300_000  # after a live window was stored, where the cloud gathers acks
+MAX_ACK_DELAY_MS: Final = 300_000  # after a live window or summary of sensors was stored, where the cloud gathers acks
 
 
 class CongestionState(IntEnum):
@@ -156,7 +156,8 @@ class Ack:
 
     Parameters
     ----------
-    gathered : it names all live windows that were stored in the last minutes, at most MAX_ACK_DELAY_MS after each
+    gathered : it names all live windows and summaries of sensors that were stored in the last minutes, at most
+        MAX_ACK_DELAY_MS after each
     """
 
     epoch_ms: int

@@ -6,8 +6,8 @@ backlog; and after so many others the backlog has a turn before them, so that it
 windows take every place. A message that stays unacknowledged is sent again, at ever longer intervals; the cloud tells
 repetitions by (gateway, epoch, sequence).
 
-A cloud that gathers acks names many live windows in one of them, minutes later, and tells so. From the first such ack
-on live windows are given so much longer, and those that such an ack leaves out are sent again at once.
+A cloud that gathers acks names many live windows and summaries in one of them, minutes later, and tells so. From the
+first such ack on these are given so much longer, and windows that such an ack leaves out are sent again at once.
 
 While the way is closed - the bus is unavailable, or takes messages and nothing is acknowledged for `silence_ms` - no
 fresh window is touched: only events and what may have been sent already are tried. So an outage of days leaves windows
@@ -309,7 +309,7 @@ class Uplink:
         self._resent += delivery.attempts > 0
         timeout_ms = self._settings.ack_timeout_ms
         wait_ms = max(timeout_ms, min(timeout_ms << min(delivery.attempts, 20), self._settings.max_resend_ms))
-        if lane is Lane.LIVE and not delivery.attempts:
+        if lane in (Lane.LIVE, Lane.SENSORS) and not delivery.attempts:
             wait_ms += self._way.answer_delay_ms  # a repetition is acknowledged at once
         delivery.attempts += 1
         delivery.sent_ms = steady_ms

@@ -389,3 +389,5 @@ def test_production_leaves_the_acks_of_live_windows_to_the_sweep(prod: dict[str,
     work = platform.resolve(platform.one("AWS::IAM::Role", "SweepRole")["Policies"][0]["PolicyDocument"])
     published = {each["Resource"] for each in work["Statement"] if each["Action"] == "iot:Publish"}
     assert {topic.rsplit("/", 1)[1] for topic in published} == {"acks", "commands"}
+    queried = {each["Resource"] for each in work["Statement"] if each["Action"] == "dynamodb:Query"}
+    assert {"<TablesWindows.Arn>", "<TablesSensors.Arn>"} <= queried

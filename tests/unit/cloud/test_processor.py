@@ -91,6 +91,20 @@ def test_where_acks_are_gathered_only_live_windows_wait_for_theirs(
     assert world.acks() == [(ACKS, Ack(EPOCH_MS, stored=(7,)))], "a repetition asks for it"
 
 
+@pytest.mark.parametrize(("late_ms", "acknowledged"), [(3_000, False), (31_000, True)])
+def test_where_acks_are_gathered_a_summary_of_just_now_waits_for_its_own(
+    late_ms: int, acknowledged: bool, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATHER_ACKS", "true")
+    summary = make_sensors(7)
+    received_ms = summary.interval_start_ms + summary.interval_ms + late_ms
+    record = kinesis_record(wrap(encode_sensors(summary), received_ms=received_ms, kind="sensors"))
+    process(record)
+    assert world.acks() == ([(ACKS, Ack(EPOCH_MS, stored=(7,)))] if acknowledged else [])
+    process(record)
+    assert world.acks() == [(ACKS, Ack(EPOCH_MS, stored=(7,)))], "a repetition asks for it"
+
+
 def test_replay_changes_nothing_and_is_acknowledged_again(world: World) -> None:
     records = [record_of(make_window(sequence), sequence) for sequence in (1, 2, 3)]
     process(*records)

@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 
 from cloud.functions.shared.acks import AckLedger
 from cloud.functions.shared.announcer import NotAnnouncedError
+from cloud.functions.shared.envelope import MessageId
 from cloud.functions.sweep.gateway import Gateway, read_gateway, sweeps_attributes
 from cloud.functions.sweep.liveness import Patience
 from cloud.functions.sweep.sweep import NeighbourJudge, Outcome, Sweep
@@ -55,6 +56,7 @@ class Fleet:
 
     known: dict[str, Gateway] = field(default_factory=dict)
     stored: dict[str, dict[tuple[int, int], StoredWindow]] = field(default_factory=dict)
+    told: dict[str, list[tuple[int, MessageId]]] = field(default_factory=dict)  # of sensors: start, message
     memories: dict[str, bytes] = field(default_factory=dict)
     segments: dict[int, tuple[str, int]] = field(default_factory=dict)  # of those with a state: gateway, updated_ms
     announced: dict[str, BusEvent] = field(default_factory=dict)
@@ -113,6 +115,9 @@ class Fleet:
         self.reads += 1
         items = sorted(self.stored.get(gateway, {}).items())
         return [each for (start_ms, _), each in items if from_ms <= start_ms < until_ms]
+
+    def summaries(self, gateway: str, from_ms: int, until_ms: int) -> list[MessageId]:
+        return [message for start_ms, message in self.told.get(gateway, ()) if from_ms <= start_ms < until_ms]
 
     def newest_window(self, gateway: str, before_ms: int | None = None) -> StoredWindow | None:
         items = sorted(self.stored.get(gateway, {}).items())
