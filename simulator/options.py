@@ -33,7 +33,7 @@ class RunOptions:
     gateways_real: int = 2
     duration_s: int = 60
     window_s: int = 10
-    sensor_summary_s: int = 20
+    sensor_summary_s: int = 30
     lateness_ms: int = 2000
     seed: int = 1
     profile: NucleusProfile = NucleusProfile.CLASSIC

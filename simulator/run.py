@@ -28,6 +28,7 @@ from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import register_devices
 from simulator.local_cloud.errors import LocalCloudError
 from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
+from simulator.local_cloud.schedules import end_schedule
 from simulator.network import Network
 from simulator.options import Break, RunOptions
 from simulator.oracle import AlertTruth
@@ -70,8 +71,7 @@ def run(
         with _step(console, "load the city's catalogue"):
             load_catalogue(city, options.out / "catalogue.csv", Deployment("dev", outputs, cloud.client))
         with _step(console, "register the gateways"):
-            names = [gateway.gateway_id for gateway in city.gateways]
-            identities = register_devices(cloud, names, outputs["GatewayPolicy"])
+            identities = register_devices(cloud, [g.gateway_id for g in city.gateways], outputs["GatewayPolicy"])
         reader = QueueReader(cloud.client("sqs"), outputs["SystemsQueueUrl"])
         mqtt = (cloud.mqtt_host, cloud.mqtt_port if network is None else network.port)
         fleet = Fleet(options, city, identities, mqtt, work_dir, Path(sys.executable).parents[1])
@@ -82,6 +82,8 @@ def run(
             with _step(console, "wait for what is under way"):
                 truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
                 settled = settle(options, fleet, conducted.start_ms, truth.keys(), alerts_due, reader)
+            # From here on the fleet is silent because the run is over, which is no news for anybody.
+            end_schedule(cloud, outputs["SweepFunction"])
         finally:
             fleet.__exit__()
             reader.stop()

@@ -13,6 +13,7 @@ from simulator.assembly import STACK, ensure_assembly
 from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import DeviceIdentity, register_devices
 from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
+from simulator.local_cloud.schedules import end_schedule
 from tests.integration.local_cloud.support import traffic_stack, write_assembly
 
 
@@ -81,10 +82,7 @@ class Platform:
 def deploy_platform(cloud: LocalCloud) -> Platform:
     """The platform with the sweep at rest: the gateways of a test fall silent when it is over, which tells nobody."""
     outputs = deploy_assembly(cloud, ensure_assembly(), [STACK])[STACK]
-    scheduler = cloud.client("scheduler")
-    for schedule in scheduler.list_schedules()["Schedules"]:
-        if schedule["Target"]["Arn"].endswith(f":{outputs['SweepFunction']}"):
-            scheduler.delete_schedule(Name=schedule["Name"], GroupName=schedule["GroupName"])
+    end_schedule(cloud, outputs["SweepFunction"])
     return Platform(cloud, outputs)
 
 
