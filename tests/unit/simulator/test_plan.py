@@ -49,7 +49,7 @@ def test_plan_of_the_reference_city_holds_both_designs_and_all_lines(tmp_path: P
     assert "bar: at most $160" in printed
 
 
-def test_the_table_in_the_operations_page_is_the_plans() -> None:
+def test_what_the_pages_say_of_the_bill_is_the_plans() -> None:
     page = (ROOT / "docs" / "operations" / "cloud.md").read_text()
     made = make_plan(City(50_000, 200), as_operated(), load_prices())
     table = dict(re.findall(r"^\| \**([A-Za-z0-9 ,]+?)\** \| \**(\d+)\** \|", page, flags=re.MULTILINE))
@@ -59,6 +59,8 @@ def test_the_table_in_the_operations_page_is_the_plans() -> None:
     for row in ("DynamoDB", "IoT Core", "Greengrass", "Firehose, S3", "CloudWatch", "Kinesis", "Lambda"):
         assert int(table[row]) == pytest.approx(sum(services[name] for name in row.split(", ")), rel=0.05, abs=1), row
     assert made.way_of_a_window_usd == pytest.approx(82, abs=2)
+    (in_the_readme,) = re.findall(r"on 200 gateways are \$(\d+) a month", (ROOT / "README.md").read_text())
+    assert int(in_the_readme) == pytest.approx(made.ours.usd, rel=0.02)
 
 
 @pytest.mark.parametrize("sensors", [1, 50_000_000])
