@@ -60,7 +60,7 @@ check: $(VENV_READY)
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-bench: $(VENV_READY) $(BENCH_READY)
+bench: $(VENV_READY) $(BENCH_READY) layer
 	@.venv/bin/python -m tests.performance.bench $(ARGS)
 
 build:
