@@ -48,7 +48,7 @@ _ROLLUP_ROW_BYTES: Final = 150
 _FIREHOSE_RECORD_BYTES: Final = 1_000_000  # rows are gathered to one record of at most this size
 
 # Functions: time for a message and for an invocation, waiting included.
-_PROCESSOR_MB: Final = 512
+_PROCESSOR_MB: Final = 768
 _PROCESSOR_MESSAGE_S: Final = 0.005
 _PROCESSOR_BATCH_S: Final = 0.020
 _ALERTS_MB: Final = 512

@@ -61,7 +61,7 @@ class Processing(Construct):
             config=self._config,
             busy=True,
             timeout=Duration.seconds(60),
-            memory_mb=512,
+            memory_mb=768,
             environment={
                 "WINDOWS_TABLE": windows.table_name,
                 "SENSORS_TABLE": sensors.table_name,

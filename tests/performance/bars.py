@@ -27,7 +27,7 @@ BARS = (
     Bar("frames_vs_json", 5, "packed frames against JSON, 2,500 readings a message"),
     Bar("frames_vs_duckdb", 10, "packed frames against DuckDB on one thread (a goal)"),
     Bar("message_item_bytes", 1024, "largest stored window of a day, 25 segments, 250 sensors", at_least=False),
-    Bar("processor_windows_per_s", 300, "gateway-windows a second, one Lambda of 512 MB without its network"),
+    Bar("processor_windows_per_s", 300, "gateway-windows a second, one Lambda of 768 MB without its network"),
     Bar("processor_import_ms", 250, "CPU time of the first import of the processor's code", at_least=False),
     Bar("processor_package_mb", 5, "its code and layer, zipped", at_least=False),
     Bar("steady_cpu_percent", 2, "of one core, a gateway of 250 sensors at 1 Hz", at_least=False),

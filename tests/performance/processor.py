@@ -28,7 +28,7 @@ from roadside.contract.summary import WindowSummary
 from simulator.local_cloud.deploy import zip_directory
 
 GATEWAYS: Final = 20  # of one batch, a window of each
-MEMORY_MB: Final = 512  # of the function, see cloud/parts/processing.py
+MEMORY_MB: Final = 768  # of the function, see cloud/parts/processing.py
 ONE_CORE_MB: Final = 1769  # Lambda gives a core at so much memory, and less in proportion
 RUNTIME_BRINGS: Final = ("boto3", "botocore", "s3transfer", "urllib3", "dateutil", "six.py")
 _RETENTION_DAYS: Final = 14
