@@ -36,7 +36,7 @@ _WAY_OF_A_WINDOW: Final = (
     ("Kinesis", "shards"),
     ("Kinesis", "PUT units"),
     ("Lambda", "processor, invocations"),
-    ("Lambda", "processor, 768 MB"),
+    ("Lambda", "processor, compute"),
     ("DynamoDB", "windows, writes"),
     ("DynamoDB", "windows, write capacity"),
     ("DynamoDB", "windows, storage"),

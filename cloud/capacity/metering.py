@@ -70,7 +70,7 @@ def stream(shards: int, records: float, record_bytes: float, retention_h: int) -
 def function(name: str, invocations: float, busy_s: float, memory_mb: int) -> Iterator[Use]:
     """A function that is busy for `busy_s` in all."""
     yield Use("Lambda", f"{name}, invocations", "lambda_requests", invocations)
-    yield Use("Lambda", f"{name}, {memory_mb} MB", "lambda_gb_seconds", busy_s * memory_mb / 1024)
+    yield Use("Lambda", f"{name}, compute", "lambda_gb_seconds", busy_s * memory_mb / 1024)
 
 
 def writes(table: str, count: float, item_bytes: float, what: str = "writes") -> Iterator[Use]:
