@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class CloudLink(Protocol):
-    """A device's one MQTT connection, shared by all its components. `simulator.mqtt.DeviceConnection` is the real one.
+    """A device's one MQTT connection, shared by all its components. `fleet.mqtt.DeviceConnection` is the real one.
 
     Callbacks may come from any thread and must not block.
     """

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from simulator.assembly import ensure_assembly
-from simulator.faults import Chaos, expand, schedule
+from simulator.faults.schedule import Chaos, expand, schedule
+from simulator.local_cloud.assembly import ensure_assembly
 from simulator.local_cloud.local_cloud import LocalCloudSettings
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.clocks import SteppedClock, step, stepped_interpreter
+from simulator.faults.clocks import SteppedClock, step, stepped_interpreter
 
 HOUR_S = 3600
 MODULE = """

@@ -17,7 +17,7 @@ from cloud.dashboard.athena import Athena, AthenaError
 from cloud.dashboard.files import Files
 from cloud.deployment import DeniedError
 from cloud.insights import queries
-from simulator.made_up_lake import make_lake
+from simulator.city.made_up_lake import make_lake
 from tests.lake import answer, empty_lake, insert
 
 NOW_MS = int(time.time() * 1000)

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from simulator.local_cloud.devices import DeviceIdentity, register_devices
-from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
-from simulator.mqtt import (
+from simulator.fleet.mqtt import (
     DeviceConnection,
     DeviceConnectionError,
     DeviceOfflineError,
     PublishRefused,
     SubscribeRefused,
 )
+from simulator.local_cloud.devices import DeviceIdentity, register_devices
+from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
 
 pytestmark = [
     pytest.mark.local_cloud,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from simulator.network import Network
+from simulator.faults.network import Network
 
 HOST = "127.0.0.1"
 WAIT_S = 10.0

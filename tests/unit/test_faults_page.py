@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from simulator.faults import Chaos
+from simulator.faults.schedule import Chaos
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "faults.md").read_text(encoding="utf-8")

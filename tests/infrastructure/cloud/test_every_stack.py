@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloud.app import FLEET, INSIGHTS, OPERATIONS, PLATFORM, build
-from simulator.assembly import ensure_assembly
+from simulator.local_cloud.assembly import ensure_assembly
 from tests.infrastructure.cloud.conftest import Synthesised
 
 Deployment = dict[str, Synthesised]

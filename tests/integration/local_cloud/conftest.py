@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from simulator.assembly import STACK, ensure_assembly
+from simulator.local_cloud.assembly import STACK, ensure_assembly
 from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import DeviceIdentity, register_devices
 from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings

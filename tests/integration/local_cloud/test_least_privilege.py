@@ -11,7 +11,7 @@ import pytest
 
 from roadside.contract import topics
 from roadside.contract.codec import decode_ack, encode_window
-from simulator.assembly import STACK, ensure_assembly
+from simulator.local_cloud.assembly import STACK, ensure_assembly
 from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import DeviceIdentity, register_devices
 from tests.integration.local_cloud.conftest import Platform

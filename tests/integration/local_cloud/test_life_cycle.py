@@ -14,7 +14,7 @@ import pytest
 
 from cloud import node
 from roadside.contract import topics
-from simulator.assembly import REPOSITORY, STACK
+from simulator.local_cloud.assembly import REPOSITORY, STACK
 from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import register_devices
 from simulator.local_cloud.local_cloud import LocalCloud

@@ -12,7 +12,7 @@ import pytest
 from cloud.app import FLEET
 from roadside.contract import topics
 from roadside.contract.codec import encode_window
-from simulator.assembly import ensure_assembly
+from simulator.local_cloud.assembly import ensure_assembly
 from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import DeviceIdentity
 from tests.integration.local_cloud.conftest import Platform

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from simulator import run as run_module
 from simulator.__main__ import app
 from simulator.local_cloud.local_cloud import LocalCloudSettings
+from simulator.run import run as run_module
 from tests.unit.simulator.recordings import random_rows, write_recording
 
 COULD_NOT = 2

@@ -21,7 +21,7 @@ from cloud.functions.sweep.pairs_profile import UNKNOWN
 from cloud.functions.sweep.store import Store
 from roadside.contract.codec import encode_window
 from roadside.contract.summary import SegmentSummary, SpeedSketch, WindowSummary
-from simulator.learning import SHIPPED
+from simulator.recorded.learning import SHIPPED
 from tests.unit.cloud.world import World
 
 NOON_MS = 1_790_000_640_000 - 1_790_000_640_000 % 900_000

@@ -1,0 +1,86 @@
+"""`replay`: recorded readings through the gateway's pipeline."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from simulator.commands.terminal import console, failure
+
+
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Folder with sensors.csv and readings*.csv[.gz].")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for windows.csv, states.csv, events.csv, confirmations.csv, sensor_faults.csv.")
+    ] = Path("out/replay"),
+    window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
+    lateness_s: Annotated[
+        float, typer.Option(min=0, max=3600, help="How far a row may stand behind a newer one and be on time.")
+    ] = 2.0,
+    free_flow_kmh: Annotated[
+        float, typer.Option(min=1, max=200, help="Free-flow speed of freeways; other roads take their limit.")
+    ] = 100.0,
+    profile: Annotated[
+        str, typer.Option(help="What contrast of speed is usual: a file that `learn` wrote, `shipped`, or `none`.")
+    ] = "shipped",
+    stations_per_gateway: Annotated[
+        int | None, typer.Option(min=1, help="Freeway stations on one gateway; without it a direction has one.")
+    ] = None,
+    sensor_fault: Annotated[
+        str | None, typer.Option(help="Let freeway sensors lie: dead, stuck_on, constant, chatter, undercount, ...")
+    ] = None,
+    faulty: Annotated[int, typer.Option(min=1, help="How many of them do.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses them and how they lie.")] = 1,
+) -> None:
+    """Feed recorded readings through the gateway's pipeline, in data time, and write what it made of them."""
+    from aggregator.profile_file import load_profile
+    from roadside.core.errors import ConfigurationError
+    from roadside.traffic.errors import SensorError
+    from simulator.recorded.learning import SHIPPED
+    from simulator.recorded.recording import Recording, RecordingError
+    from simulator.recorded.replay import replay as replay_recording
+    from simulator.recorded.spoiled_recording import SpoiledRecording
+
+    try:
+        recording = Recording(folder, free_flow_kmh, stations_per_gateway)
+        if sensor_fault is not None:
+            recording = SpoiledRecording(
+                folder, free_flow_kmh, stations_per_gateway, fault=sensor_fault, faulty=faulty, seed=seed
+            )
+            console.print(f"{sensor_fault}: {', '.join(recording.faulty)}", highlight=False)
+        learned = None if profile == "none" else load_profile(SHIPPED if profile == "shipped" else Path(profile))
+        if learned is None:
+            console.print("profile: none", highlight=False)
+        else:
+            freeways = [s.id for plan in recording.gateways for s in plan.segments if s.road_class == "freeway"]
+            console.print(
+                f"profile: {profile}, learned from {len(learned.learned_from)} days "
+                f"({', '.join(learned.learned_from)}); knows {sum(name in learned.segments for name in freeways)} "
+                f"of {len(freeways)} freeway segments",
+                highlight=False,
+            )
+        with Progress(console=console) as progress:
+            task = progress.add_task("replay", total=None)
+            collected, statistics = replay_recording(
+                recording,
+                out,
+                window_s=window_s,
+                allowed_lateness_ms=round(lateness_s * 1000),
+                profile=learned,
+                progress=lambda rows: progress.update(task, completed=rows, description=f"replay: {rows:,} rows"),
+            )
+    except (ConfigurationError, RecordingError, SensorError, OSError) as error:
+        raise failure(error) from error
+    for gateway, counted in statistics.items():
+        console.print(
+            f"{gateway}: {counted.readings_accepted:,} readings accepted, {counted.readings_duplicate:,} repeated, "
+            f"{counted.readings_late:,} late, rejected {counted.readings_rejected or 'none'}, "
+            f"unreadable {counted.messages_unreadable or 'none'}",
+            highlight=False,
+        )
+    console.print(
+        f"{len(collected.windows):,} gateway-windows and {len(collected.events):,} events in "
+        f"{collected.messages:,} messages, {collected.message_bytes:,} bytes; written to {out}",
+        highlight=False,
+    )

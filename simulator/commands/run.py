@@ -1,0 +1,90 @@
+"""`run`: the whole path, in real time, and the verdict on it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.commands.terminal import console, failure
+from simulator.faults.schedule import NEEDS_REAL_GATEWAY, Chaos, expand
+from simulator.run.options import Break, NucleusProfile, RunOptions
+
+
+def run(
+    sensors: Annotated[int, typer.Option(min=1, help="Lane sensors in the city, one reading a second each.")] = 50_000,
+    gateways: Annotated[int, typer.Option(min=1, help="Roadside gateways that share them.")] = 200,
+    gateways_real: Annotated[
+        int, typer.Option(min=0, help="Gateways that run as real component processes over real IPC.")
+    ] = 2,
+    duration: Annotated[int, typer.Option(min=1, help="Seconds of traffic, in real time.")] = 60,
+    window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic and faults.")] = 1,
+    profile: Annotated[NucleusProfile, typer.Option(help="Nucleus of the real gateways.")] = NucleusProfile.CLASSIC,
+    chaos: Annotated[
+        list[Chaos] | None, typer.Option(help="What to break on purpose in mid-run; give it several times, or all.")
+    ] = None,
+    break_window: Annotated[
+        Break, typer.Option(help="Damage a stored window or the lake before verification, to see that it is found.")
+    ] = Break.NONE,
+    auth: Annotated[bool, typer.Option(help="Enforce IAM and IoT policies in the local cloud.")] = True,
+    out: Annotated[Path, typer.Option(help="Folder for report.json, logs and databases.")] = Path("out"),
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the cloud after the report, and tell what to ask it, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Run the whole path in real time and verify every window and alert.
+
+    Exit code 0 if nothing is missing or wrong, 1 if something is, 2 if the run could not take place.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from simulator.city.layout import CityError
+    from simulator.fleet.gateways import GatewayError
+    from simulator.fleet.mqtt import DeviceConnectionError
+    from simulator.local_cloud.assembly import AssemblyError
+    from simulator.local_cloud.errors import LocalCloudError
+    from simulator.local_cloud.local_cloud import LocalCloud
+    from simulator.local_cloud.playground import CITY_QUESTIONS, keep_running
+    from simulator.local_nucleus import LocalNucleusError
+    from simulator.run import report as reports
+    from simulator.run.run import run as run_city
+
+    options = RunOptions(
+        sensors=sensors,
+        gateways=gateways,
+        gateways_real=min(gateways_real, gateways),
+        duration_s=duration,
+        window_s=window_s,
+        seed=seed,
+        profile=profile,
+        chaos=expand(chaos or []),
+        break_window=break_window,
+        auth=auth,
+        out=out,
+    )
+    for kind in sorted(NEEDS_REAL_GATEWAY & set(chaos or [])):
+        if options.gateways_real == 0:
+            raise failure(ValueError(f"--chaos {kind} needs a real gateway: give --gateways-real 1 or more"))
+
+    def conclude(result: reports.Report, cloud: LocalCloud, outputs: dict[str, str]) -> None:
+        path = reports.write_report(result, out)
+        reports.print_report(result, console)
+        console.print(f"report: {path}")
+        if keep:
+            keep_running(cloud, outputs, console, CITY_QUESTIONS)
+
+    try:
+        result = run_city(options, console, conclude)
+    except (
+        AssemblyError,
+        BotoCoreError,
+        CityError,
+        ClientError,
+        DeviceConnectionError,
+        GatewayError,
+        LocalCloudError,
+        LocalNucleusError,
+        OSError,
+    ) as error:
+        raise failure(error) from error
+    raise typer.Exit(0 if result["ok"] else 1)

@@ -1,0 +1,135 @@
+"""The city's readings, second by second, as each gateway receives them."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+
+from simulator.city.layout import City
+from simulator.city.traffic import CityTraffic
+from simulator.faults.delivery import NO_SPEED, Delivery, IntColumn, Readings
+from simulator.fleet.packing import packed_frame
+from simulator.verification.oracle import Oracle
+
+SLICES = 4  # of a second, at whose ends readings are handed over
+READINGS_PER_JSON_MESSAGE = 45  # nucleus lite takes 7,299 bytes
+READING_TOPIC_BYTES = len("roadside/v1/readings/")
+
+
+class CityFeed:
+    """Draws readings from the traffic, plans their delivery and tells the oracle.
+
+    Attributes
+    ----------
+    generated, invalid, duplicates : readings so far; `generated` counts valid and invalid ones once
+    raw_messages, raw_bytes : what the same readings are when every sensor publishes its own JSON
+    """
+
+    def __init__(self, city: City, traffic: CityTraffic, delivery: Delivery, oracle: Oracle, start_ms: int) -> None:
+        self.generated = self.invalid = self.duplicates = 0
+        self.raw_messages = self.raw_bytes = 0
+        self._traffic = traffic
+        self._delivery = delivery
+        self._oracle = oracle
+        self._start_ms = start_ms
+        self._later: dict[int, list[Readings]] = defaultdict(list)
+        self._first_sensor = np.array([gateway.first_sensor_number for gateway in city.gateways])
+        self._id_bytes = np.array(
+            [len(sensor) for gateway in city.gateways for segment in gateway.segments for sensor in segment.sensor_ids]
+        )
+
+    def draw(self, second: int) -> None:
+        """Let the sensors measure for one second."""
+        plan = self._delivery.plan(self._traffic.tick())
+        valid = plan.valid
+        self._oracle.note(
+            valid.sensor,
+            valid.timestamp_ms,
+            valid.vehicle_count,
+            valid.speed_dkmh,
+            valid.occupancy_permille,
+            self._start_ms + 1000 * (plan.delivered_second + 1),
+        )
+        for due in np.unique(plan.delivered_second).tolist():
+            self._later[due].append(valid.rows(plan.delivered_second == due))
+        self._later[second].append(plan.invalid)
+        self._later[second + 1].append(plan.duplicates)
+        self.generated += len(valid) + len(plan.invalid)
+        self.invalid += len(plan.invalid)
+        self.duplicates += len(plan.duplicates)
+        self.raw_messages += len(valid) + len(plan.invalid)
+        self.raw_bytes += int(self._raw_bytes(valid).sum() + self._raw_bytes(plan.invalid).sum())
+
+    def deliver(self, second: int) -> list[Iterator[tuple[int, Readings]]]:
+        """What reaches the gateways in each slice of that second: index of the gateway and its readings.
+
+        A reading of this second comes in the slice in which it was measured, an older one in the first.
+        """
+        parts = self._later.pop(second, [])
+        if not parts:
+            return [iter(()) for _ in range(SLICES)]
+        arrived = Readings(*(np.concatenate([getattr(p, n) for p in parts]) for n in Readings.__dataclass_fields__))
+        slice_ms = 1000 // SLICES
+        slice_of_row = np.maximum((arrived.timestamp_ms - self._start_ms - 1000 * second) // slice_ms, 0)
+        return [self._by_gateway(arrived.rows(np.flatnonzero(slice_of_row == part))) for part in range(SLICES)]
+
+    def _by_gateway(self, arrived: Readings) -> Iterator[tuple[int, Readings]]:
+        gateway = np.searchsorted(self._first_sensor, arrived.sensor, side="right") - 1
+        order = np.argsort(gateway, kind="stable")
+        bounds = np.searchsorted(gateway[order], np.arange(len(self._first_sensor) + 1))
+        for index in range(len(self._first_sensor)):
+            rows = order[bounds[index] : bounds[index + 1]]
+            if len(rows):
+                yield index, arrived.rows(rows)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether everything drawn has been delivered."""
+        return not self._later
+
+    def _raw_bytes(self, readings: Readings) -> IntColumn:
+        """Length of each reading as the JSON of `json_readings` on a topic of its own, int64 [n]."""
+        fixed = len('{"sensor_id":"","timestamp":,"vehicle_count":,"average_speed_kmh":,"occupancy":}') + 13
+        share = readings.occupancy_permille
+        share_bytes = np.where(share % 100 == 0, 3, np.where(share % 10 == 0, 4, 5))
+        speed_bytes = np.where(readings.speed_dkmh == NO_SPEED, 4, 2 + _digits(readings.speed_dkmh // 10))
+        identity = 2 * self._id_bytes[readings.sensor] + READING_TOPIC_BYTES
+        lengths: IntColumn = fixed + identity + _digits(readings.vehicle_count) + speed_bytes + share_bytes
+        return lengths
+
+
+def _digits(values: IntColumn) -> IntColumn:
+    counts: IntColumn = 1 + sum((values >= 10**power).astype(np.int64) for power in range(1, 5))
+    return counts
+
+
+def frame(readings: Readings, source: str) -> bytes:
+    """The readings as one packed frame."""
+    return packed_frame(
+        source,
+        int(readings.timestamp_ms.min()),
+        readings.sensor,
+        readings.timestamp_ms,
+        readings.vehicle_count,
+        readings.speed_dkmh,
+        readings.occupancy_permille,
+    )
+
+
+def json_readings(readings: Readings, sensor_ids: dict[int, str]) -> Iterator[bytes]:
+    """The readings as JSON arrays, as an MQTT bridge of chatty sensors would bring them."""
+    rows = [
+        {
+            "sensor_id": sensor_ids[sensor],
+            "timestamp": timestamp_ms,
+            "vehicle_count": count,
+            "average_speed_kmh": None if speed == NO_SPEED else speed / 10,
+            "occupancy": share / 1000,
+        }
+        for sensor, timestamp_ms, count, speed, share in zip(
+            *(getattr(readings, name).tolist() for name in Readings.__dataclass_fields__), strict=True
+        )
+    ]
+    for first in range(0, len(rows), READINGS_PER_JSON_MESSAGE):
+        yield json.dumps(rows[first : first + READINGS_PER_JSON_MESSAGE], separators=(",", ":")).encode()

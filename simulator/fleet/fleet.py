@@ -1,0 +1,221 @@
+"""All gateways of a run, and the loop that brings them readings in real time."""
+
+import queue
+import time
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup
+
+from components.build import build_local
+from simulator.city.layout import City, GatewayPlan
+from simulator.faults.clocks import stepped_interpreter
+from simulator.faults.schedule import Chaos
+from simulator.fleet.feed import SLICES, CityFeed
+from simulator.fleet.gateways import AckQueue, LocalGateway, RealGateway
+from simulator.fleet.link import Meter, MeteredLink
+from simulator.fleet.mqtt import DeviceConnection
+from simulator.local_cloud.devices import DeviceIdentity
+from simulator.local_nucleus import ComponentDeployment
+from simulator.run.options import RunOptions
+
+CONNECT_TIMEOUT_S: Final = 20.0
+CONNECTING_AT_ONCE: Final = 16
+POLL_S: Final = 0.05
+
+
+class Fleet:
+    """The gateways of a city. The first `gateways_real` are processes; every other one of those gets JSON, not frames.
+
+    Use as a context manager: leaving it stops processes and closes connections.
+    """
+
+    def __init__(
+        self,
+        options: RunOptions,
+        city: City,
+        identities: Sequence[DeviceIdentity],
+        mqtt: tuple[str, int],
+        work_dir: Path,
+        environment_python: Path,
+    ) -> None:
+        self.meter = Meter()
+        self.real: list[RealGateway] = []
+        self.local: list[LocalGateway] = []
+        self.gateways: list[RealGateway | LocalGateway] = []
+        self.on_poll: Callable[[], None] = lambda: None  # called between any two things that the fleet does
+        self.longest_stall_s = 0.0  # between two slices, beyond their time
+        self.left: dict[str, int] = {}  # by gateway, what `under_way` found last
+        self.fed_s = 0.0  # seconds of the run whose readings are on their way
+        self._options = options
+        self._city = city
+        self._identities = identities
+        self._mqtt = mqtt
+        self._work_dir = work_dir
+        self._python = environment_python
+        self._acks: AckQueue = queue.SimpleQueue()
+        self._served: list[LocalGateway] = []
+        self._closing = ExitStack()
+
+    def __enter__(self) -> "Fleet":
+        try:
+            self._start()
+        except BaseException:
+            self._closing.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def run(self, feed: CityFeed, start_ms: int, on_second: Callable[[int], None]) -> float:
+        """Bring the readings of `duration_s` seconds, each second at its time, then what is still under way.
+
+        Returns
+        -------
+        float
+            Simulated seconds per second that it took: below 1 the machine could not keep up.
+        """
+        duration_s = self._options.duration_s
+        second = 0
+        caught_up_s = 0.0
+        delivered_s = time.monotonic() + max(0.0, start_ms / 1000 - time.time())
+        while second < duration_s or not feed.exhausted:
+            if second < duration_s:
+                feed.draw(second)
+            for part, arrivals in enumerate(feed.deliver(second), start=1):
+                self.fed_s = second + part / SLICES
+                due_s = start_ms / 1000 + self.fed_s
+                self._serve_until(due_s)
+                for real in self.real:
+                    real.lag_ms = round(1000 * max(0.0, time.time() - due_s))
+                for index, readings in arrivals:
+                    self.gateways[index].deliver(readings)
+                self.longest_stall_s = max(self.longest_stall_s, time.monotonic() - delivered_s - 1 / SLICES)
+                delivered_s = time.monotonic()
+            on_second(second)
+            second += 1
+            if second == duration_s:
+                caught_up_s = time.time() - start_ms / 1000
+        self.fed_s = float("inf")
+        return duration_s / caught_up_s
+
+    def serve(self, seconds: float) -> None:
+        """Let the gateways go on without new readings."""
+        self._serve_until(time.time() + seconds)
+
+    def under_way(self, starts_ms: Collection[int], summary_ends_ms: Collection[int]) -> int:
+        """Messages with readings that wait for a process, and what was not acknowledged yet.
+
+        That is of windows by their start, of summaries of sensors by the end of their interval, and of events.
+
+        Gateways that have nothing of these left are served no more: silence would close windows for ever, and on a slow
+        machine they would stand in the way of those that are waited for.
+        """
+        starts, ends, until_ms = set(starts_ms), set(summary_ends_ms), max(starts_ms)
+        for gateway in self.gateways:
+            link = gateway.link
+            lacking = len(starts - link.acknowledged_starts_ms) + len(ends - link.acknowledged_ends_ms)
+            left = lacking + link.unacknowledged(until_ms)
+            if not left and gateway in self._served:  # what still waits to be published, such as a correction
+                left = gateway.statistics().uplink.backlog_messages
+            self.left[gateway.plan.gateway_id] = left
+        self._served = [local for local in self.local if self.left[local.plan.gateway_id]]
+        return sum(self.left.values()) + sum(real.waiting for real in self.real)
+
+    def _serve_until(self, at_s: float) -> None:
+        """Serve, and at least once: a machine that is behind still has to take acknowledgements."""
+        while True:
+            self._serve_once(max(0.0, min(at_s - time.time(), POLL_S)))
+            if time.time() >= at_s:
+                return
+
+    def _serve_once(self, wait_s: float) -> None:
+        self.on_poll()
+        try:
+            gateway, payload = self._acks.get(timeout=wait_s)
+            gateway.on_ack(payload)
+            for _ in range(self._acks.qsize()):
+                gateway, payload = self._acks.get_nowait()
+                gateway.on_ack(payload)
+        except queue.Empty:
+            pass  # nobody was acknowledged
+        now_ms = time.monotonic_ns() // 1_000_000
+        for local in self._served:
+            if local.wake_ms <= now_ms:
+                local.tick()
+        for real in self.real:
+            real.offer()
+
+    def _start(self) -> None:
+        group = EventLoopGroup(num_threads=1)  # type: ignore[no-untyped-call]
+        bootstrap = ClientBootstrap(group, DefaultHostResolver(group))  # type: ignore[no-untyped-call]
+        with ThreadPoolExecutor(CONNECTING_AT_ONCE) as pool:
+            links = list(pool.map(lambda identity: self._link(identity, bootstrap), self._identities))
+        deployment = None
+        for index, (plan, link) in enumerate(zip(self._city.gateways, links, strict=True)):
+            gateway: RealGateway | LocalGateway
+            if index < self._options.gateways_real:
+                deployment = deployment or self._built()
+                gateway = self._real(plan, link, deployment, as_json=index % 2 == 0)
+            else:
+                gateway = LocalGateway(plan, self._configuration(plan), link, self._acks)
+                self.local.append(gateway)
+            self.gateways.append(gateway)
+        self._served = list(self.local)
+        for real in self.real:
+            real.wait_until_listening()
+
+    def _link(self, identity: DeviceIdentity, bootstrap: ClientBootstrap) -> MeteredLink:
+        host, port = self._mqtt
+        connection = DeviceConnection(
+            host=host,
+            port=port,
+            thing_name=identity.thing_name,
+            certificate_pem=identity.certificate_pem.encode(),
+            private_key_pem=identity.private_key_pem.encode(),
+            ca_pem=identity.ca_pem.encode(),
+            bootstrap=bootstrap,
+        )
+        connection.connect(CONNECT_TIMEOUT_S)
+        self._closing.callback(connection.close)
+        return MeteredLink(connection, identity.thing_name, self.meter)
+
+    def _built(self) -> tuple[Path, Path]:
+        [component] = build_local(["aggregator"], self._work_dir / "build")
+        return component.recipe, component.unarchived
+
+    def _real(self, plan: GatewayPlan, link: MeteredLink, built: tuple[Path, Path], *, as_json: bool) -> RealGateway:
+        recipe, artifacts = built
+        clock_folder = None
+        if Chaos.CLOCK_STEP in self._options.chaos:
+            clock_folder = stepped_interpreter(self._python, self._work_dir / f"{plan.gateway_id}-clock")
+        deployment = ComponentDeployment(
+            recipe_path=recipe,
+            artifacts_dir=artifacts,
+            python=clock_folder or self._python,
+            configuration_merge=self._configuration(plan),
+        )
+        gateway = RealGateway(
+            plan,
+            deployment,
+            link,
+            profile=self._options.profile,
+            work_dir=self._work_dir / plan.gateway_id,
+            as_json=as_json,
+            clock_folder=clock_folder,
+        )
+        self._closing.callback(gateway.stop)
+        self.real.append(gateway)
+        return gateway
+
+    def _configuration(self, plan: GatewayPlan) -> dict[str, Any]:
+        return {
+            "windowSeconds": self._options.window_s,
+            "sensorSummarySeconds": self._options.sensor_summary_s,
+            "allowedLatenessMs": self._options.lateness_ms,
+            "segments": plan.registry_configuration(),
+        }

@@ -1,0 +1,104 @@
+"""What a run found, gathered for its report."""
+
+from dataclasses import asdict
+
+from simulator.city.layout import City
+from simulator.fleet.fleet import Fleet
+from simulator.run.conducting import Conducted, planned_faults
+from simulator.run.options import RunOptions
+from simulator.run.report import Report, latency_summary, ratio
+from simulator.run.settling import PATIENCE_S
+from simulator.verification.alerts import AlertVerdict
+from simulator.verification.lake import LakeVerdict
+from simulator.verification.sensors import SensorVerdict
+from simulator.verification.windows import Verdict
+
+
+def compile_report(
+    options: RunOptions,
+    city: City,
+    fleet: Fleet,
+    conducted: Conducted,
+    verdict: Verdict,
+    alerts: AlertVerdict,
+    sensors: SensorVerdict,
+    lake: LakeVerdict,
+    settled: bool,
+    alert_latencies_s: list[float],
+) -> Report:
+    """The report; `ok` if nothing is missing, wrong or left over."""
+    feed, meter, chaos = conducted.feed, fleet.meter, conducted.chaos
+    problems = [
+        f"alert missing: segment {s}, {'started' if up else 'cleared'}, {t}" for s, up, t in alerts.missing[:10]
+    ]
+    problems += [
+        f"alert unexpected: segment {s}, {'started' if up else 'cleared'}, {t}" for s, up, t in alerts.unexpected[:10]
+    ]
+    problems += sensors.findings + lake.problems()
+    if not settled:
+        waiting = ", ".join(f"{gateway} {count}" for gateway, count in fleet.left.items() if count)
+        problems.append(f"not all was acknowledged, and for {PATIENCE_S:g} s nothing more was: {waiting}")
+    if meter.refused:
+        problems.append(f"{meter.refused} publishes were refused by the local cloud")
+    ok = not (verdict.windows_missing or verdict.windows_wrong or verdict.windows_unexpected or problems)
+    return {
+        "ok": ok,
+        "sensors": city.sensor_count,
+        "gateways": len(city.gateways),
+        "gateways_real": len(fleet.real),
+        "duration_s": options.duration_s,
+        "window_s": options.window_s,
+        "seed": options.seed,
+        "profile": str(options.profile),
+        "chaos_kinds": sorted(options.chaos),
+        "chaos": chaos.happened,
+        "chaos_counts": chaos.counts(),
+        "component_restarts": sum(real.restarts for real in fleet.real),
+        "longest_stall_s": round(fleet.longest_stall_s, 2),
+        "policies_enforced": options.auth,
+        "faults": asdict(planned_faults(options)),
+        "readings_generated": feed.generated,
+        "readings_invalid": feed.invalid,
+        "readings_repeated": feed.duplicates,
+        "readings_accepted": verdict.readings_accepted,
+        "readings_duplicate": verdict.readings_duplicate,
+        "readings_late": verdict.readings_late,
+        "readings_lost_in_crash": verdict.readings_lost_in_crash,
+        "windows_expected": verdict.windows_expected,
+        "windows_stored": verdict.windows_stored,
+        "windows_missing": verdict.windows_missing,
+        "windows_wrong": verdict.windows_wrong,
+        "windows_unexpected": verdict.windows_unexpected,
+        "windows_in_crash_second": verdict.windows_in_crash_second,
+        "events_expected": alerts.expected,
+        "events_delivered": alerts.delivered,
+        "events_repeated": alerts.repeated,
+        "events_of_killed_gateways": alerts.of_killed_gateways,
+        "sensor_summaries_expected": sensors.expected,
+        "sensor_summaries_stored": sensors.stored,
+        "sensor_summaries_missing": sensors.missing,
+        "sensor_summaries_wrong": sensors.wrong,
+        "lake_rows_expected": lake.rows.expected,
+        "lake_rows_missing": lake.rows.missing,
+        "lake_rows_wrong": lake.rows.wrong,
+        "lake_events_missing": len(lake.events_missing),
+        "rollup_rows_expected": lake.rollup.expected,
+        "rollup_rows_missing": lake.rollup.missing,
+        "rollup_rows_wrong": lake.rollup.wrong,
+        "rollup_s": round(lake.rollup_s, 2),
+        "events_of_other_kinds": alerts.others,
+        "messages_published": meter.messages,
+        "bytes_published": meter.message_bytes,
+        "raw_messages": feed.raw_messages,
+        "raw_bytes": feed.raw_bytes,
+        "message_reduction": ratio(feed.raw_messages, meter.messages),
+        "byte_reduction": ratio(feed.raw_bytes, meter.message_bytes),
+        "latency_s": latency_summary(meter.latencies_s),
+        "alert_latency_s": latency_summary(alert_latencies_s),
+        "alert_latency_from_closing_s": latency_summary([s - options.lateness_ms / 1000 for s in alert_latencies_s]),
+        "realtime_factor": round(conducted.realtime_factor, 3),
+        "fleet_cpu_cores": round(conducted.cpu_cores, 2),
+        "aggregator_rss_mb": round(max((real.max_rss_bytes for real in fleet.real), default=0) / 1e6, 1),
+        "findings": [asdict(finding) for finding in verdict.findings],
+        "problems": problems,
+    }

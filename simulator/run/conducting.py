@@ -1,0 +1,130 @@
+"""The running part of a run: traffic, faults and gateways in real time."""
+
+import resource
+import time
+from typing import Final
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from simulator.city.layout import City
+from simulator.city.traffic import CityTraffic
+from simulator.faults.conductor import ChaosConductor
+from simulator.faults.delivery import Delivery, DeliveryFaults
+from simulator.faults.network import Network
+from simulator.faults.schedule import ChaosParameters, delivery_faults, schedule
+from simulator.fleet.feed import CityFeed
+from simulator.fleet.fleet import Fleet
+from simulator.run.options import RunOptions
+from simulator.verification.alerts import QueueReader
+from simulator.verification.oracle import Oracle, SegmentFacts
+
+READING_INTERVAL_MS: Final = 1000
+
+
+class Conducted:
+    """What came of the running part."""
+
+    def __init__(self, oracle: Oracle, feed: CityFeed, chaos: ChaosConductor, start_ms: int) -> None:
+        self.oracle = oracle
+        self.feed = feed
+        self.chaos = chaos
+        self.start_ms = start_ms
+        self.realtime_factor = 0.0
+        self.cpu_cores = 0.0
+
+
+def conduct(
+    options: RunOptions,
+    city: City,
+    traffic: CityTraffic,
+    fleet: Fleet,
+    network: Network | None,
+    reader: QueueReader,
+    console: Console,
+) -> Conducted:
+    start_ms = (int(time.time()) + 1) * 1000
+    lateness_s = -(-options.lateness_ms // 1000)
+    oracle = _oracle(options, city)
+    delivery = Delivery(
+        planned_faults(options), options.seed, start_ms, options.duration_s, options.window_s, lateness_s
+    )
+    feed = CityFeed(city, traffic, delivery, oracle, start_ms)
+    acts = schedule(
+        options.chaos,
+        seed=options.seed,
+        duration_s=options.duration_s,
+        gateways=options.gateways,
+        gateways_real=options.gateways_real,
+    )
+    fleet.meter.latency_until_s = start_ms / 1000 + options.duration_s - lateness_s - 1
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[readings]:,} readings, {task.fields[messages]:,} messages, "),
+        TextColumn("{task.fields[stored]:,} windows stored, {task.fields[events]:,} events"),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("run", total=options.duration_s, readings=0, messages=0, stored=0, events=0)
+        chaos = ChaosConductor(
+            acts, fleet, network, start_ms / 1000, lambda line: progress.console.print(line, highlight=False)
+        )
+        fleet.on_poll = chaos.act
+        conducted = Conducted(oracle, feed, chaos, start_ms)
+
+        def on_second(second: int) -> None:
+            for real in fleet.real:
+                real.measure()
+            progress.update(
+                task,
+                completed=second + 1,
+                readings=feed.generated,
+                messages=fleet.meter.messages,
+                stored=fleet.meter.stored_windows,
+                events=reader.count,
+            )
+
+        cpu_s = _cpu_s()
+        conducted.realtime_factor = fleet.run(feed, start_ms, on_second)
+        conducted.cpu_cores = (_cpu_s() - cpu_s) / (time.time() - start_ms / 1000)
+    return conducted
+
+
+def planned_faults(options: RunOptions) -> DeliveryFaults:
+    return delivery_faults(options.chaos, options.faults, ChaosParameters())
+
+
+def _oracle(options: RunOptions, city: City) -> Oracle:
+    segments = list(city.segments())
+    return Oracle(
+        segments=_segment_facts(city),
+        segment_of_sensor=np.repeat([s.number for s in segments], [len(s.sensor_ids) for s in segments]),
+        window_ms=options.window_s * 1000,
+        reading_interval_ms=READING_INTERVAL_MS,
+        lateness_ms=options.lateness_ms,
+    )
+
+
+def _segment_facts(city: City) -> list[SegmentFacts]:
+    """What each gateway is configured to know of its segments; a neighbour on another gateway is none."""
+    facts = []
+    for gateway in city.gateways:
+        own = {segment.number for segment in gateway.segments}
+        facts += [
+            SegmentFacts(
+                number=segment.number,
+                is_freeway=segment.road_class == "freeway",
+                free_flow_kmh=segment.free_flow_kmh,
+                downstream=segment.downstream if segment.downstream in own else None,
+                has_unseen_lane=len(segment.sensor_ids) < segment.lanes,
+            )
+            for segment in gateway.segments
+        ]
+    return facts
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,44 @@
+"""What a run is asked to do. One value, so that the report can repeat it."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from simulator.faults.delivery import DeliveryFaults
+from simulator.faults.schedule import Chaos
+
+
+class Break(StrEnum):
+    """What is damaged before verification, to see that verification finds it: a stored window, or rows in the lake."""
+
+    NONE = "none"
+    MISSING = "missing"
+    WRONG = "wrong"
+    LAKE = "lake"
+
+
+class NucleusProfile(StrEnum):
+    """Which nucleus the real gateways stand on."""
+
+    CLASSIC = "classic"
+    LITE = "lite"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """A run. `window_s`, `lateness_ms` and the interval are what the gateways are configured with."""
+
+    sensors: int = 50_000
+    gateways: int = 200
+    gateways_real: int = 2
+    duration_s: int = 60
+    window_s: int = 10
+    sensor_summary_s: int = 30
+    lateness_ms: int = 2000
+    seed: int = 1
+    profile: NucleusProfile = NucleusProfile.CLASSIC
+    chaos: frozenset[Chaos] = frozenset()
+    break_window: Break = Break.NONE
+    auth: bool = True
+    out: Path = Path("out")
+    faults: DeliveryFaults = field(default_factory=DeliveryFaults)

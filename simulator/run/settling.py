@@ -1,0 +1,71 @@
+"""The end of a run: waiting until all that was under way has arrived."""
+
+import time
+from collections.abc import Callable, Collection
+from typing import Final
+
+from aggregator.settings import CORRECTION_DELAY_MS, MIN_IDLE_GRACE_MS
+from simulator.fleet.fleet import Fleet
+from simulator.run.conducting import READING_INTERVAL_MS
+from simulator.run.options import RunOptions
+from simulator.verification.alerts import QueueReader
+from simulator.verification.oracle import AlertTruth
+from simulator.verification.sensors import due_ends_ms
+
+PATIENCE_S: Final = 240.0  # a message whose acknowledgement was lost is sent again after 30, 60, 120 s
+FEED_TAIL_S: Final = 2  # what comes after the last second of measuring
+ANSWER_S: Final = 3.0  # for what closes last to reach the table
+
+
+def last_results_s(options: RunOptions, start_ms: int) -> float:
+    """Wall time by which the gateways have sent all that they ever will, if every sensor is silent from now on.
+
+    Silence closes the window of the last readings some time after its end; corrections wait for their companions. A
+    machine that is behind hands the last readings over later, and silence begins then.
+    """
+    window_ms = options.window_s * 1000
+    feed_end_s = start_ms / 1000 + options.duration_s + FEED_TAIL_S
+    last_end_ms = -(-(start_ms + 1000 * options.duration_s) // window_ms) * window_ms
+    closed_s = (last_end_ms + options.lateness_ms + MIN_IDLE_GRACE_MS) / 1000 + max(0.0, time.time() - feed_end_s)
+    return max(closed_s + READING_INTERVAL_MS / 1000, time.time() + CORRECTION_DELAY_MS / 1000) + ANSWER_S
+
+
+def settle(
+    options: RunOptions,
+    fleet: Fleet,
+    start_ms: int,
+    window_starts_ms: Collection[int],
+    alerts_due: list[AlertTruth],
+    reader: QueueReader,
+) -> bool:
+    """Wait until all windows are closed, all is acknowledged and the expected events have come; False if they do not.
+
+    A process that was killed near the end comes back first: readings wait for it, and silence begins after them. As
+    long as there is progress nobody gives up: how fast it is, the machine decides.
+    """
+    back = _wait_for(fleet, lambda: sum(real.waiting for real in fleet.real))
+    fleet.serve(last_results_s(options, start_ms) - time.time())
+    # Lost readings may have changed the alerts of a process that was interrupted: nobody waits for those.
+    interrupted = {segment.number for real in fleet.real if real.was_interrupted for segment in real.plan.segments}
+    expected = sum(alert.segment_number not in interrupted for alert in alerts_due)
+    ends_ms = due_ends_ms(window_starts_ms, 1000 * options.sensor_summary_s)
+
+    def left() -> int:
+        return fleet.under_way(window_starts_ms, ends_ms) + max(0, expected - reader.count)
+
+    while back and left():
+        back = _wait_for(fleet, left)
+        fleet.serve(ANSWER_S)  # a process may have waited for an acknowledgement before it sends a correction
+    return back
+
+
+def _wait_for(fleet: Fleet, left: Callable[[], int]) -> bool:
+    """Serve the fleet until nothing is left; False if it does not get less for `PATIENCE_S`."""
+    least, since_s = left(), time.monotonic()
+    while now_left := left():
+        if now_left < least:
+            least, since_s = now_left, time.monotonic()
+        elif time.monotonic() > since_s + PATIENCE_S:
+            return False
+        fleet.serve(0.5)
+    return True
