@@ -5,12 +5,19 @@ from typing import Annotated
 
 import typer
 
+from simulator.commands.config import from_file
 from simulator.commands.terminal import console, failure
 from simulator.faults.schedule import NEEDS_REAL_GATEWAY, Chaos, expand
 from simulator.run.options import Break, NucleusProfile, RunOptions
 
 
 def run(
+    config: Annotated[  # noqa: ARG001 - `from_file` has made defaults of it
+        Path | None,
+        typer.Option(
+            is_eager=True, callback=from_file, help="TOML file with any of these flags; a flag given here wins."
+        ),
+    ] = None,
     sensors: Annotated[int, typer.Option(min=1, help="Lane sensors in the city, one reading a second each.")] = 50_000,
     gateways: Annotated[int, typer.Option(min=1, help="Roadside gateways that share them.")] = 200,
     gateways_real: Annotated[
@@ -47,6 +54,7 @@ def run(
     from simulator.local_cloud.playground import CITY_QUESTIONS, keep_running
     from simulator.local_nucleus import LocalNucleusError
     from simulator.run import report as reports
+    from simulator.run.folder import FolderError, prepare
     from simulator.run.run import run as run_city
 
     options = RunOptions(
@@ -74,6 +82,7 @@ def run(
             keep_running(cloud, outputs, console, CITY_QUESTIONS)
 
     try:
+        prepare(out, sensors * duration)
         result = run_city(options, console, conclude)
     except (
         AssemblyError,
@@ -81,6 +90,7 @@ def run(
         CityError,
         ClientError,
         DeviceConnectionError,
+        FolderError,
         GatewayError,
         LocalCloudError,
         LocalNucleusError,

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from simulator.run.folder import write_whole
+
 Report = dict[str, Any]
 
 
@@ -36,7 +38,7 @@ def write_report(report: Report, out: Path) -> Path:
     """Write `report.json` into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / "report.json"
-    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(report, indent=2) + "\n")
     return path
 
 
