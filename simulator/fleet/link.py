@@ -11,6 +11,7 @@ from roadside.contract.codec import decode_ack
 from roadside.contract.events import decode_event
 from roadside.runtime.ports import BusRefusedError, BusUnavailableError
 from simulator.fleet.mqtt import DeviceConnection, DeviceConnectionError, PublishRefused
+from simulator.run.latencies import LatencyByEnd
 
 ALWAYS_MS: Final = 0  # of an event, which is waited for whenever it was
 
@@ -29,6 +30,7 @@ class Meter:
         self.stored_windows = 0
         self.latency_until_s = float("inf")
         self.latencies_s: list[float] = []
+        self.latency_by_end = LatencyByEnd()
 
     def published(self, topic: str, payload: bytes) -> None:
         with self._lock:
@@ -41,6 +43,7 @@ class Meter:
             self.stored_windows += 1
             if end_s <= self.latency_until_s:
                 self.latencies_s.append(now_s - end_s)
+                self.latency_by_end.add(end_s, now_s - end_s)
 
     def was_refused(self) -> None:
         with self._lock:

@@ -1,6 +1,5 @@
 """The running part of a run: traffic, faults and gateways in real time."""
 
-import resource
 import time
 from typing import Final
 
@@ -17,6 +16,7 @@ from simulator.faults.schedule import ChaosParameters, delivery_faults, schedule
 from simulator.fleet.feed import CityFeed
 from simulator.fleet.fleet import Fleet
 from simulator.run.options import RunOptions
+from simulator.run.series import Recorder, cpu_s
 from simulator.verification.alerts import QueueReader
 from simulator.verification.oracle import Oracle, SegmentFacts
 
@@ -26,10 +26,13 @@ READING_INTERVAL_MS: Final = 1000
 class Conducted:
     """What came of the running part."""
 
-    def __init__(self, oracle: Oracle, feed: CityFeed, chaos: ChaosConductor, start_ms: int) -> None:
+    def __init__(
+        self, oracle: Oracle, feed: CityFeed, chaos: ChaosConductor, recorder: Recorder, start_ms: int
+    ) -> None:
         self.oracle = oracle
         self.feed = feed
         self.chaos = chaos
+        self.recorder = recorder
         self.start_ms = start_ms
         self.realtime_factor = 0.0
         self.cpu_cores = 0.0
@@ -72,23 +75,31 @@ def conduct(
             acts, fleet, network, start_ms / 1000, lambda line: progress.console.print(line, highlight=False)
         )
         fleet.on_poll = chaos.act
-        conducted = Conducted(oracle, feed, chaos, start_ms)
+        recorder = Recorder(options, fleet, feed, reader, start_ms)
+        conducted = Conducted(oracle, feed, chaos, recorder, start_ms)
 
         def on_second(second: int) -> None:
             for real in fleet.real:
                 real.measure()
+            now = recorder.take(second + 1.0)
             progress.update(
                 task,
                 completed=second + 1,
-                readings=feed.generated,
-                messages=fleet.meter.messages,
-                stored=fleet.meter.stored_windows,
-                events=reader.count,
+                readings=now.readings,
+                messages=now.messages,
+                stored=now.windows_stored,
+                events=now.events,
             )
 
-        cpu_s = _cpu_s()
+        began_cpu_s = cpu_s()
         conducted.realtime_factor = fleet.run(feed, start_ms, on_second)
-        conducted.cpu_cores = (_cpu_s() - cpu_s) / (time.time() - start_ms / 1000)
+
+        def after_the_last_reading() -> None:
+            chaos.act()
+            recorder.take_when_due()
+
+        fleet.on_poll = after_the_last_reading
+        conducted.cpu_cores = (cpu_s() - began_cpu_s) / (time.time() - start_ms / 1000)
     return conducted
 
 
@@ -123,8 +134,3 @@ def _segment_facts(city: City) -> list[SegmentFacts]:
             for segment in gateway.segments
         ]
     return facts
-
-
-def _cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime

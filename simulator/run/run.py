@@ -31,6 +31,7 @@ from simulator.run.compiling import compile_report
 from simulator.run.conducting import conduct
 from simulator.run.options import Break, RunOptions
 from simulator.run.report import Report
+from simulator.run.series import write_recording
 from simulator.run.settling import settle
 from simulator.verification.alerts import AlertVerdict, QueueReader, declared_exclusions, verify_alerts
 from simulator.verification.lake import Lake, verify_lake
@@ -92,10 +93,10 @@ def run(
             truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
         with _step(console, "compare the windows table with the oracle"):
             table = cloud.resource("dynamodb").Table(outputs["WindowsTable"])
-            if options.break_window in (Break.MISSING, Break.WRONG):
-                _break_one(table, options.break_window)
+            _break_one(table, options.break_window)
             at_risk = {real.plan.gateway_id: real.at_risk() for real in fleet.real}
             stored = stored_windows(table)
+            write_recording(options.out, conducted.recorder, city, traffic, reader.received(), stored)
             verdict = verify(city, truth, stored, at_risk, conducted.oracle.late())
             sensors = verify_sensors(
                 city,
@@ -166,7 +167,9 @@ def _stood_still(fleet: Fleet) -> bool:
 
 
 def _break_one(table: Any, how: Break) -> None:
-    """Damage one stored window, so that a run shows that damage is found."""
+    """Damage one stored window, if so asked, so that a run shows that damage is found."""
+    if how not in (Break.MISSING, Break.WRONG):
+        return
     item = table.scan(Limit=1)["Items"][0]
     key = {"g": item["g"], "w": item["w"]}
     if how is Break.MISSING:

@@ -65,6 +65,11 @@ class QueueReader:
         with self._lock:
             return list(self._events.values())
 
+    def received(self) -> list[dict[str, Any]]:
+        """Every event with `received_ms`, the instant of its first reception, in that order."""
+        with self._lock:
+            return [{**self._events[key], "received_ms": round(at_ms)} for key, at_ms in self._received_ms.items()]
+
     def latencies_s(self, until_ms: float) -> list[float]:
         """From the end of a window to the reception of each congestion event that it led to, up to an instant."""
         with self._lock:
