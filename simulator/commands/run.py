@@ -8,7 +8,7 @@ import typer
 from simulator.commands.config import from_file
 from simulator.commands.terminal import console, failure
 from simulator.faults.schedule import NEEDS_REAL_GATEWAY, Chaos, expand
-from simulator.run.options import Break, NucleusProfile, RunOptions
+from simulator.run.options import Break, NucleusProfile, RunOptions, TargetName
 
 
 def run(
@@ -21,8 +21,11 @@ def run(
     sensors: Annotated[int, typer.Option(min=1, help="Lane sensors in the city, one reading a second each.")] = 50_000,
     gateways: Annotated[int, typer.Option(min=1, help="Roadside gateways that share them.")] = 200,
     gateways_real: Annotated[
-        int, typer.Option(min=0, help="Gateways that run as real component processes over real IPC.")
-    ] = 2,
+        int | None,
+        typer.Option(
+            min=0, help="Gateways that run as real component processes over real IPC: 2, and none at --target memory."
+        ),
+    ] = None,
     duration: Annotated[int, typer.Option(min=1, help="Seconds of traffic, in real time.")] = 60,
     window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic and faults.")] = 1,
@@ -33,6 +36,10 @@ def run(
     break_window: Annotated[
         Break, typer.Option(help="Damage a stored window or the lake before verification, to see that it is found.")
     ] = Break.NONE,
+    target: Annotated[
+        TargetName,
+        typer.Option(help="What stands behind the gateways: the local cloud, or its rules alone, in this process."),
+    ] = TargetName.LOCAL,
     auth: Annotated[bool, typer.Option(help="Enforce IAM and IoT policies in the local cloud.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for report.json, logs and databases.")] = Path("out"),
     keep: Annotated[
@@ -50,13 +57,16 @@ def run(
     from simulator.fleet.mqtt import DeviceConnectionError
     from simulator.local_cloud.assembly import AssemblyError
     from simulator.local_cloud.errors import LocalCloudError
-    from simulator.local_cloud.local_cloud import LocalCloud
     from simulator.local_cloud.playground import CITY_QUESTIONS, keep_running
     from simulator.local_nucleus import LocalNucleusError
     from simulator.run import report as reports
     from simulator.run.folder import FolderError, prepare
+    from simulator.run.local_target import LocalTarget
     from simulator.run.run import run as run_city
+    from simulator.run.target import Target
 
+    if gateways_real is None:
+        gateways_real = 2 if target is TargetName.LOCAL else 0
     options = RunOptions(
         sensors=sensors,
         gateways=gateways,
@@ -67,19 +77,29 @@ def run(
         profile=profile,
         chaos=expand(chaos or []),
         break_window=break_window,
+        target=target,
         auth=auth,
         out=out,
     )
+    if target is TargetName.MEMORY:
+        for flag, is_given in (
+            ("--gateways-real", gateways_real > 0),
+            ("--chaos cloud-outage", Chaos.CLOUD_OUTAGE in options.chaos),
+            ("--break-window lake", break_window is Break.LAKE),
+            ("--keep", keep),
+        ):
+            if is_given:
+                raise failure(ValueError(f"{flag} needs a cloud: leave it out, or leave out --target memory"))
     for kind in sorted(NEEDS_REAL_GATEWAY & set(chaos or [])):
         if options.gateways_real == 0:
             raise failure(ValueError(f"--chaos {kind} needs a real gateway: give --gateways-real 1 or more"))
 
-    def conclude(result: reports.Report, cloud: LocalCloud, outputs: dict[str, str]) -> None:
+    def conclude(result: reports.Report, used: Target) -> None:
         path = reports.write_report(result, out)
         reports.print_report(result, console)
         console.print(f"report: {path}")
-        if keep:
-            keep_running(cloud, outputs, console, CITY_QUESTIONS)
+        if keep and isinstance(used, LocalTarget):
+            keep_running(used.cloud, used.outputs, console, CITY_QUESTIONS)
 
     try:
         prepare(out, sensors * duration)

@@ -2,13 +2,11 @@
 
 import queue
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
-
-from awscrt.io import ClientBootstrap, DefaultHostResolver, EventLoopGroup
 
 from components.build import build_local
 from simulator.city.layout import City, GatewayPlan
@@ -16,13 +14,10 @@ from simulator.faults.clocks import stepped_interpreter
 from simulator.faults.schedule import Chaos
 from simulator.fleet.feed import SLICES, CityFeed
 from simulator.fleet.gateways import AckQueue, LocalGateway, RealGateway
-from simulator.fleet.link import Meter, MeteredLink
-from simulator.fleet.mqtt import DeviceConnection
-from simulator.local_cloud.devices import DeviceIdentity
+from simulator.fleet.link import Connection, Meter, MeteredLink
 from simulator.local_nucleus import ComponentDeployment
 from simulator.run.options import RunOptions
 
-CONNECT_TIMEOUT_S: Final = 20.0
 CONNECTING_AT_ONCE: Final = 16
 POLL_S: Final = 0.05
 
@@ -31,14 +26,17 @@ class Fleet:
     """The gateways of a city. The first `gateways_real` are processes; every other one of those gets JSON, not frames.
 
     Use as a context manager: leaving it stops processes and closes connections.
+
+    Parameters
+    ----------
+    connect : makes the connection of the gateway of that name; called from several threads
     """
 
     def __init__(
         self,
         options: RunOptions,
         city: City,
-        identities: Sequence[DeviceIdentity],
-        mqtt: tuple[str, int],
+        connect: Callable[[str], Connection],
         work_dir: Path,
         environment_python: Path,
     ) -> None:
@@ -52,8 +50,7 @@ class Fleet:
         self.fed_s = 0.0  # seconds of the run whose readings are on their way
         self._options = options
         self._city = city
-        self._identities = identities
-        self._mqtt = mqtt
+        self._connect = connect
         self._work_dir = work_dir
         self._python = environment_python
         self._acks: AckQueue = queue.SimpleQueue()
@@ -151,10 +148,8 @@ class Fleet:
             real.offer()
 
     def _start(self) -> None:
-        group = EventLoopGroup(num_threads=1)  # type: ignore[no-untyped-call]
-        bootstrap = ClientBootstrap(group, DefaultHostResolver(group))  # type: ignore[no-untyped-call]
         with ThreadPoolExecutor(CONNECTING_AT_ONCE) as pool:
-            links = list(pool.map(lambda identity: self._link(identity, bootstrap), self._identities))
+            links = list(pool.map(self._link, [plan.gateway_id for plan in self._city.gateways]))
         deployment = None
         for index, (plan, link) in enumerate(zip(self._city.gateways, links, strict=True)):
             gateway: RealGateway | LocalGateway
@@ -169,20 +164,10 @@ class Fleet:
         for real in self.real:
             real.wait_until_listening()
 
-    def _link(self, identity: DeviceIdentity, bootstrap: ClientBootstrap) -> MeteredLink:
-        host, port = self._mqtt
-        connection = DeviceConnection(
-            host=host,
-            port=port,
-            thing_name=identity.thing_name,
-            certificate_pem=identity.certificate_pem.encode(),
-            private_key_pem=identity.private_key_pem.encode(),
-            ca_pem=identity.ca_pem.encode(),
-            bootstrap=bootstrap,
-        )
-        connection.connect(CONNECT_TIMEOUT_S)
+    def _link(self, gateway: str) -> MeteredLink:
+        connection = self._connect(gateway)
         self._closing.callback(connection.close)
-        return MeteredLink(connection, identity.thing_name, self.meter)
+        return MeteredLink(connection, gateway, self.meter)
 
     def _built(self) -> tuple[Path, Path]:
         [component] = build_local(["aggregator"], self._work_dir / "build")

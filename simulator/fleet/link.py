@@ -10,7 +10,8 @@ from roadside.contract import messages_pb2, topics
 from roadside.contract.codec import decode_ack
 from roadside.contract.events import decode_event
 from roadside.runtime.ports import BusRefusedError, BusUnavailableError
-from simulator.fleet.mqtt import DeviceConnection, DeviceConnectionError, PublishRefused
+from simulator.fleet.mqtt import DeviceConnectionError, PublishRefused
+from simulator.local_nucleus.ports import CloudLink
 from simulator.run.latencies import LatencyByEnd
 
 ALWAYS_MS: Final = 0  # of an event, which is waited for whenever it was
@@ -50,8 +51,16 @@ class Meter:
             self.refused += 1
 
 
+class Connection(CloudLink, Protocol):
+    """A gateway's connection to what stands behind it. `DeviceConnection` is the one over MQTT."""
+
+    def close(self) -> None:
+        """Disconnect for good. Idempotent."""
+        ...
+
+
 class MeteredLink:
-    """Implements the nucleus's CloudLink over a DeviceConnection, and reads along.
+    """Implements the nucleus's CloudLink over a connection, and reads along.
 
     The time of an acknowledgement is an upper bound of the time at which the window was in the table.
 
@@ -61,7 +70,7 @@ class MeteredLink:
     acknowledged_ends_ms : ends of the intervals of which a summary of sensors was acknowledged
     """
 
-    def __init__(self, connection: DeviceConnection, gateway: str, meter: Meter) -> None:
+    def __init__(self, connection: Connection, gateway: str, meter: Meter) -> None:
         self._connection = connection
         self._windows_topic = topics.uplink("windows", gateway)
         self._sensors_topic = topics.uplink("sensors", gateway)

@@ -11,13 +11,12 @@ from simulator.city.layout import City
 from simulator.city.traffic import CityTraffic
 from simulator.faults.conductor import ChaosConductor
 from simulator.faults.delivery import Delivery, DeliveryFaults
-from simulator.faults.network import Network
 from simulator.faults.schedule import ChaosParameters, delivery_faults, schedule
 from simulator.fleet.feed import CityFeed
 from simulator.fleet.fleet import Fleet
 from simulator.run.options import RunOptions
 from simulator.run.series import Recorder, cpu_s
-from simulator.verification.alerts import QueueReader
+from simulator.run.target import Target
 from simulator.verification.oracle import Oracle, SegmentFacts
 
 READING_INTERVAL_MS: Final = 1000
@@ -43,8 +42,7 @@ def conduct(
     city: City,
     traffic: CityTraffic,
     fleet: Fleet,
-    network: Network | None,
-    reader: QueueReader,
+    target: Target,
     console: Console,
 ) -> Conducted:
     start_ms = (int(time.time()) + 1) * 1000
@@ -72,10 +70,10 @@ def conduct(
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("run", total=options.duration_s, readings=0, messages=0, stored=0, events=0)
         chaos = ChaosConductor(
-            acts, fleet, network, start_ms / 1000, lambda line: progress.console.print(line, highlight=False)
+            acts, fleet, target.network, start_ms / 1000, lambda line: progress.console.print(line, highlight=False)
         )
         fleet.on_poll = chaos.act
-        recorder = Recorder(options, fleet, feed, reader, start_ms)
+        recorder = Recorder(options, fleet, feed, target.events, start_ms)
         conducted = Conducted(oracle, feed, chaos, recorder, start_ms)
 
         def on_second(second: int) -> None:

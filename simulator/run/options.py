@@ -17,6 +17,13 @@ class Break(StrEnum):
     LAKE = "lake"
 
 
+class TargetName(StrEnum):
+    """What stands behind the gateways."""
+
+    LOCAL = "local"
+    MEMORY = "memory"
+
+
 class NucleusProfile(StrEnum):
     """Which nucleus the real gateways stand on."""
 
@@ -39,6 +46,7 @@ class RunOptions:
     profile: NucleusProfile = NucleusProfile.CLASSIC
     chaos: frozenset[Chaos] = frozenset()
     break_window: Break = Break.NONE
+    target: TargetName = TargetName.LOCAL
     auth: bool = True
     out: Path = Path("out")
     faults: DeliveryFaults = field(default_factory=DeliveryFaults)

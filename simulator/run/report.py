@@ -31,6 +31,8 @@ def _times(factor: float | None) -> str:
 
 
 def _of_lake(report: Report, what: str) -> str:
+    if report[f"{what}_rows_expected"] is None:
+        return f"not verified: target {report['target']} has no lake"
     return ", ".join(f"{report[f'{what}_rows_{name}']:,}" for name in ("expected", "missing", "wrong"))
 
 

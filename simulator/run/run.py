@@ -2,125 +2,99 @@
 
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Final
 
-from boto3.dynamodb.types import Binary
 from rich.console import Console
 
 from aggregator.settings import MIN_IDLE_GRACE_MS
-from cloud.deployment import Deployment
-from roadside.contract.codec import decode_window, encode_window
-from simulator.city.catalogue import load_catalogue
-from simulator.city.layout import make_city
+from simulator.city.layout import City, make_city
 from simulator.city.traffic import CityTraffic
-from simulator.faults.network import Network
-from simulator.faults.schedule import Chaos
 from simulator.fleet.fleet import Fleet
-from simulator.local_cloud.assembly import STACK, ensure_assembly
-from simulator.local_cloud.deploy import deploy_assembly
-from simulator.local_cloud.devices import register_devices
-from simulator.local_cloud.errors import LocalCloudError
-from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
-from simulator.local_cloud.schedules import end_schedule
 from simulator.run.compiling import compile_report
 from simulator.run.conducting import conduct
-from simulator.run.options import Break, RunOptions
+from simulator.run.local_target import local_target
+from simulator.run.memory_target import MemoryTarget
+from simulator.run.options import Break, RunOptions, TargetName
 from simulator.run.report import Report
 from simulator.run.series import write_recording
 from simulator.run.settling import settle
-from simulator.verification.alerts import AlertVerdict, QueueReader, declared_exclusions, verify_alerts
-from simulator.verification.lake import Lake, verify_lake
+from simulator.run.steps import step
+from simulator.run.target import Events, Target
+from simulator.verification.alerts import AlertVerdict, declared_exclusions, verify_alerts
+from simulator.verification.lake import LakeVerdict, verify_lake
 from simulator.verification.oracle import AlertTruth
-from simulator.verification.sensors import stored_sensors, verify_sensors
-from simulator.verification.windows import Verdict, stored_windows, verify
-
-LANES: Final = {"ProcessorFunction": 2, "AlertsFunction": 4}  # batches that each takes at once
+from simulator.verification.sensors import verify_sensors
+from simulator.verification.windows import Verdict, verify
 
 
 def run(
     options: RunOptions,
     console: Console,
-    conclude: Callable[[Report, LocalCloud, dict[str, str]], None] = lambda _report, _cloud, _outputs: None,
+    conclude: Callable[[Report, Target], None] = lambda _report, _target: None,
 ) -> Report:
     """Run, verify and report. Raises the errors of the parts; `ok` in the report says whether all was well.
 
     Parameters
     ----------
-    conclude : called with the report, the local cloud and its stack's outputs while the cloud is still there
+    conclude : called with the report and the target while that is still there
     """
-    with _step(console, f"lay out a city of {options.sensors:,} sensors on {options.gateways:,} gateways"):
+    with step(console, f"lay out a city of {options.sensors:,} sensors on {options.gateways:,} gateways"):
         city = make_city(options.sensors, options.gateways, options.seed)
         traffic = CityTraffic(city, options.seed)
-    with _step(console, "synthesise the cloud"):
-        assembly = ensure_assembly()
     work_dir = options.out.absolute() / "work"
     shutil.rmtree(work_dir, ignore_errors=True)
     work_dir.mkdir(parents=True)
-    with (
-        LocalCloud(LocalCloudSettings(auth=options.auth, run_dir=work_dir / "cloud")) as cloud,
-        _network(options, cloud) as network,
-    ):
-        with _step(console, "deploy the assembly to the local cloud"):
-            outputs = deploy_assembly(cloud, assembly, [STACK])[STACK]
-        with _step(console, "see that the functions answer"):
-            _smoke_test(cloud, outputs)
-        with _step(console, "load the city's catalogue"):
-            load_catalogue(city, options.out / "catalogue.csv", Deployment("dev", outputs, cloud.client))
-        with _step(console, "register the gateways"):
-            identities = register_devices(cloud, [g.gateway_id for g in city.gateways], outputs["GatewayPolicy"])
-        reader = QueueReader(cloud.client("sqs"), outputs["SystemsQueueUrl"])
-        mqtt = (cloud.mqtt_host, cloud.mqtt_port if network is None else network.port)
-        fleet = Fleet(options, city, identities, mqtt, work_dir, Path(sys.executable).parents[1])
-        with _step(console, "connect the fleet"):
+    with open_target(options, city, work_dir, console) as target:
+        with step(console, "register the gateways"):
+            target.admit([gateway.gateway_id for gateway in city.gateways])
+        fleet = Fleet(options, city, target.connect, work_dir, Path(sys.executable).parents[1])
+        with step(console, "connect the fleet"):
             fleet.__enter__()
         try:
-            conducted = conduct(options, city, traffic, fleet, network, reader, console)
-            with _step(console, "wait for what is under way"):
+            conducted = conduct(options, city, traffic, fleet, target, console)
+            with step(console, "wait for what is under way"):
                 truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
-                settled = settle(options, fleet, conducted.start_ms, truth.keys(), alerts_due, reader)
-            # From here on the fleet is silent because the run is over, which is no news for anybody.
-            end_schedule(cloud, outputs["SweepFunction"])
+                settled = settle(options, fleet, conducted.start_ms, truth.keys(), alerts_due, target.events)
+            target.end_of_readings()
         finally:
             fleet.__exit__()
-            reader.stop()
-        conducted.oracle.exclusions = declared_exclusions(reader.events())
+        conducted.oracle.exclusions = declared_exclusions(target.events.events())
         if conducted.oracle.exclusions:
             truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
-        with _step(console, "compare the windows table with the oracle"):
-            table = cloud.resource("dynamodb").Table(outputs["WindowsTable"])
-            _break_one(table, options.break_window)
+        with step(console, "compare what is stored with the oracle"):
+            if options.break_window in (Break.MISSING, Break.WRONG):
+                target.damage(options.break_window)
             at_risk = {real.plan.gateway_id: real.at_risk() for real in fleet.real}
-            stored = stored_windows(table)
-            write_recording(options.out, conducted.recorder, city, traffic, reader.received(), stored)
+            stored = target.windows()
+            write_recording(options.out, conducted.recorder, city, traffic, target.events.received(), stored)
             verdict = verify(city, truth, stored, at_risk, conducted.oracle.late())
             sensors = verify_sensors(
                 city,
                 conducted.oracle,
                 truth.keys(),
-                stored_sensors(cloud.resource("dynamodb").Table(outputs["SensorsTable"])),
+                target.sensors(),
                 interval_ms=1000 * options.sensor_summary_s,
                 uncertain={
                     gateway.plan.gateway_id for gateway in (fleet.gateways if _stood_still(fleet) else fleet.real)
                 },
             )
-            alerts = _verify_alerts(alerts_due, max(truth) + 1000 * options.window_s, fleet, verdict, reader)
-        with _step(console, "roll up, and compare the lake with the oracle"):
-            at_risk_segments = {
-                s.number for real in fleet.real if at_risk[real.plan.gateway_id] for s in real.plan.segments
-            }
-            lake = verify_lake(
-                Lake(cloud.client, outputs),
-                conducted.oracle.hours(),
-                stored,
-                {event["event_id"] for event in reader.events()},
-                uncertain=at_risk_segments,
-                damaged=options.break_window is Break.LAKE,
-            )
+            alerts = _verify_alerts(alerts_due, max(truth) + 1000 * options.window_s, fleet, verdict, target.events)
+        lake: LakeVerdict | None = None
+        if target.lake is not None:
+            with step(console, "roll up, and compare the lake with the oracle"):
+                at_risk_segments = {
+                    s.number for real in fleet.real if at_risk[real.plan.gateway_id] for s in real.plan.segments
+                }
+                lake = verify_lake(
+                    target.lake,
+                    conducted.oracle.hours(),
+                    stored,
+                    {event["event_id"] for event in target.events.events()},
+                    uncertain=at_risk_segments,
+                    damaged=options.break_window is Break.LAKE,
+                )
         report = compile_report(
             options,
             city,
@@ -131,24 +105,23 @@ def run(
             sensors,
             lake,
             settled,
-            reader.latencies_s(1000 * fleet.meter.latency_until_s),
+            target.events.latencies_s(1000 * fleet.meter.latency_until_s),
         )
-        conclude(report, cloud, outputs)
+        conclude(report, target)
     return report
 
 
-@contextmanager
-def _network(options: RunOptions, cloud: LocalCloud) -> Iterator[Network | None]:
-    """The way to the cloud, where it is going to be cut."""
-    if Chaos.CLOUD_OUTAGE not in options.chaos:
-        yield None
-        return
-    with Network(cloud.mqtt_host, cloud.mqtt_port) as network:
-        yield network
+def open_target(options: RunOptions, city: City, work_dir: Path, console: Console) -> AbstractContextManager[Target]:
+    """What shall stand behind the gateways; it is there within the context."""
+    match options.target:
+        case TargetName.LOCAL:
+            return local_target(options, city, work_dir, console)
+        case TargetName.MEMORY:
+            return nullcontext(MemoryTarget())
 
 
 def _verify_alerts(
-    due: list[AlertTruth], until_ms: int, fleet: Fleet, verdict: Verdict, reader: QueueReader
+    due: list[AlertTruth], until_ms: int, fleet: Fleet, verdict: Verdict, events: Events
 ) -> AlertVerdict:
     """Compare the alerts; apart are those whose window lost readings, or got late ones otherwise than planned.
 
@@ -158,55 +131,9 @@ def _verify_alerts(
     gateways = fleet.gateways if _stood_still(fleet) else fleet.real
     excused = {s.number for gateway in gateways for s in gateway.plan.segments}
     uncertain = {segment: start_ms for segment, start_ms in verdict.unplanned.items() if segment in excused}
-    return verify_alerts(due, reader.events(), until_ms=until_ms, uncertain=uncertain, repeated=reader.repeated)
+    return verify_alerts(due, events.events(), until_ms=until_ms, uncertain=uncertain, repeated=events.repeated)
 
 
 def _stood_still(fleet: Fleet) -> bool:
     """Whether the machine stood still for so long that a gateway takes it for silence of its sensors."""
     return 1000 * fleet.longest_stall_s >= MIN_IDLE_GRACE_MS
-
-
-def _break_one(table: Any, how: Break) -> None:
-    """Damage one stored window, if so asked, so that a run shows that damage is found."""
-    if how not in (Break.MISSING, Break.WRONG):
-        return
-    item = table.scan(Limit=1)["Items"][0]
-    key = {"g": item["g"], "w": item["w"]}
-    if how is Break.MISSING:
-        table.delete_item(Key=key)
-        return
-    window = decode_window(bytes(item["b"]))
-    segments = list(window.segments)
-    place = next(i for i, segment in enumerate(segments) if segment.sketch.counts)
-    values = {name: getattr(segments[place], name) for name in segments[place].__dataclass_fields__}
-    segments[place] = type(segments[place])(**{**values, "speed_sum_dkmh": values["speed_sum_dkmh"] + 1})
-    fields = {name: getattr(window, name) for name in window.__dataclass_fields__}
-    damaged = type(window)(**{**fields, "segments": tuple(segments)})
-    table.put_item(Item={**item, "b": Binary(encode_window(damaged))})
-
-
-def _smoke_test(cloud: LocalCloud, outputs: Mapping[str, str]) -> None:
-    """Give each function an empty batch on as many lanes as it has, as one does after a deployment.
-
-    It fails here and by name if code or settings are broken; and a city's functions are warm, so the run's are.
-    """
-    client = cloud.client("lambda")
-
-    def invoke(function: str) -> None:
-        answer = client.invoke(FunctionName=outputs[function], Payload=b'{"Records": []}')
-        if "FunctionError" in answer:
-            body = answer["Payload"].read().decode()[:2000]
-            raise LocalCloudError(f"{function} fails at an empty batch: {body}")
-
-    with ThreadPoolExecutor(max(LANES.values())) as pool:
-        for function, lanes in LANES.items():
-            list(pool.map(invoke, [function] * lanes))
-
-
-@contextmanager
-def _step(console: Console, what: str) -> Iterator[None]:
-    """Say what is going on and how long it took."""
-    began_s = time.monotonic()
-    with console.status(what):
-        yield
-    console.print(f"[green]done[/green] {what} ({time.monotonic() - began_s:.1f} s)", highlight=False)

@@ -23,7 +23,7 @@ from simulator.fleet.fleet import Fleet
 from simulator.run.latencies import EndLatency
 from simulator.run.options import RunOptions
 from simulator.run.segments import SegmentHistory
-from simulator.verification.alerts import QueueReader
+from simulator.run.target import Events
 
 FILE: Final = "series.json"
 SCHEMA: Final = 1
@@ -91,14 +91,14 @@ class Recorder:
     latest : the last sample, which a dashboard shows
     """
 
-    def __init__(self, options: RunOptions, fleet: Fleet, feed: CityFeed, reader: QueueReader, start_ms: int) -> None:
+    def __init__(self, options: RunOptions, fleet: Fleet, feed: CityFeed, events: Events, start_ms: int) -> None:
         self.series = Series()
         self.latest = Sample(0.0, 0, 0, 0, 0, 0, 0, 0.0, 0)
         self.start_ms = start_ms
         self._options = options
         self._fleet = fleet
         self._feed = feed
-        self._reader = reader
+        self._events = events
         self._cpu_s = cpu_s()
         self._taken_s = time.monotonic()
 
@@ -114,7 +114,7 @@ class Recorder:
             windows_due=due * len(self._fleet.gateways),
             # Silence goes on closing windows after the last reading: nobody waits for those.
             windows_stored=sum(min(due, len(each.link.acknowledged_starts_ms)) for each in self._fleet.gateways),
-            events=self._reader.count,
+            events=self._events.count,
             cpu_s=round(cpu_s() - self._cpu_s, 3),
             memory_bytes=_memory_bytes(),
         )

@@ -8,7 +8,7 @@ from aggregator.settings import CORRECTION_DELAY_MS, MIN_IDLE_GRACE_MS
 from simulator.fleet.fleet import Fleet
 from simulator.run.conducting import READING_INTERVAL_MS
 from simulator.run.options import RunOptions
-from simulator.verification.alerts import QueueReader
+from simulator.run.target import Events
 from simulator.verification.oracle import AlertTruth
 from simulator.verification.sensors import due_ends_ms
 
@@ -36,7 +36,7 @@ def settle(
     start_ms: int,
     window_starts_ms: Collection[int],
     alerts_due: list[AlertTruth],
-    reader: QueueReader,
+    events: Events,
 ) -> bool:
     """Wait until all windows are closed, all is acknowledged and the expected events have come; False if they do not.
 
@@ -51,7 +51,7 @@ def settle(
     ends_ms = due_ends_ms(window_starts_ms, 1000 * options.sensor_summary_s)
 
     def left() -> int:
-        return fleet.under_way(window_starts_ms, ends_ms) + max(0, expected - reader.count)
+        return fleet.under_way(window_starts_ms, ends_ms) + max(0, expected - events.count)
 
     while back and left():
         back = _wait_for(fleet, left)

@@ -35,6 +35,11 @@ def read_event(raw: str) -> EventRecord:
         envelope = open_envelope(json.loads(raw))
     except (ValueError, RecursionError) as error:
         raise PoisonError(f"the message is no JSON ({error})") from error
+    return read_event_in(envelope)
+
+
+def read_event_in(envelope: Envelope) -> EventRecord:
+    """The event in an envelope. Raises PoisonError as `read_event` does."""
     try:
         event = decode_event(envelope.payload)
     except ContractError as error:

@@ -114,7 +114,11 @@ def read_record(data: bytes) -> WindowRecord | SensorsRecord:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise PoisonError(f"the record is no JSON ({error})") from error
-    envelope = open_envelope(document)
+    return read_message(open_envelope(document))
+
+
+def read_message(envelope: Envelope) -> WindowRecord | SensorsRecord:
+    """The window or summary of sensors in an envelope. Raises PoisonError as `read_record` does."""
     try:
         if envelope.kind == "sensors":
             summary = decode_sensors(envelope.payload)

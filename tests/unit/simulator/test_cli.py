@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from simulator.__main__ import app
 from simulator.local_cloud.local_cloud import LocalCloudSettings
-from simulator.run import run as run_module
+from simulator.run import local_target as target_module
 from tests.unit.simulator.recordings import random_rows, write_recording
 
 COULD_NOT = 2
@@ -97,7 +97,7 @@ def test_wrong_flag_is_named(arguments: list[str], words: str) -> None:
 
 
 def test_impossible_city_is_refused_before_anything_is_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_module, "ensure_assembly", lambda: pytest.fail("synthesised for a city that cannot be"))
+    monkeypatch.setattr(target_module, "ensure_assembly", lambda: pytest.fail("synthesised for a city that cannot be"))
     result = invoke("run", "--sensors", "3", "--gateways", "4", "--out", str(tmp_path))
     assert "CityError: --sensors 3: give at least one sensor to each of the 4 gateways" in sentence(result)
 
@@ -113,8 +113,8 @@ def test_missing_environment_of_the_local_cloud_says_what_makes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = tmp_path / "[no]" / "python"  # brackets would be markup to the terminal
-    monkeypatch.setattr(run_module, "ensure_assembly", lambda: tmp_path)
-    monkeypatch.setattr(run_module, "LocalCloudSettings", partial(LocalCloudSettings, python=nowhere))
+    monkeypatch.setattr(target_module, "ensure_assembly", lambda: tmp_path)
+    monkeypatch.setattr(target_module, "LocalCloudSettings", partial(LocalCloudSettings, python=nowhere))
     result = invoke("run", "--sensors", "8", "--gateways", "1", "--out", str(tmp_path / "out"))
     said = sentence(result)
     assert "StartError: the local cloud has no interpreter at" in said

@@ -1,0 +1,145 @@
+"""The local cloud behind the gateways: the unmodified assembly, deployed on this machine. See target.py."""
+
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from boto3.dynamodb.types import Binary
+from rich.console import Console
+
+from cloud.deployment import Deployment
+from roadside.contract.codec import decode_window, encode_window
+from roadside.contract.sensors import SensorSummary
+from roadside.contract.summary import WindowSummary
+from simulator.city.catalogue import load_catalogue
+from simulator.city.layout import City
+from simulator.faults.network import Network
+from simulator.faults.schedule import Chaos
+from simulator.fleet.connecting import Broker
+from simulator.fleet.link import Connection
+from simulator.local_cloud.assembly import STACK, ensure_assembly
+from simulator.local_cloud.deploy import deploy_assembly
+from simulator.local_cloud.devices import DeviceIdentity, register_devices
+from simulator.local_cloud.errors import LocalCloudError
+from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
+from simulator.local_cloud.schedules import end_schedule
+from simulator.run.options import Break, RunOptions
+from simulator.run.steps import step
+from simulator.run.target import StoredWindows
+from simulator.verification.alerts import QueueReader
+from simulator.verification.lake import Lake
+from simulator.verification.sensors import stored_sensors
+from simulator.verification.windows import stored_windows
+
+LANES: Final = {"ProcessorFunction": 2, "AlertsFunction": 4}  # batches that each takes at once
+
+
+class LocalTarget:
+    """The stack on the local cloud; made by `local_target`. Implements Target.
+
+    Attributes
+    ----------
+    cloud, outputs : the cloud, and what the deployed stack says of itself
+    """
+
+    name = "local"
+
+    def __init__(self, cloud: LocalCloud, outputs: dict[str, str], network: Network | None) -> None:
+        self.cloud = cloud
+        self.outputs = outputs
+        self.network = network
+        self.events = QueueReader(cloud.client("sqs"), outputs["SystemsQueueUrl"])
+        self.lake = Lake(cloud.client, outputs)
+        self._broker = Broker(cloud.mqtt_host, cloud.mqtt_port if network is None else network.port)
+        self._identities: dict[str, DeviceIdentity] = {}
+
+    def admit(self, gateways: Collection[str]) -> None:
+        identities = register_devices(self.cloud, list(gateways), self.outputs["GatewayPolicy"])
+        self._identities |= {identity.thing_name: identity for identity in identities}
+
+    def connect(self, gateway: str) -> Connection:
+        return self._broker.connect(self._identities[gateway])
+
+    def end_of_readings(self) -> None:
+        end_schedule(self.cloud, self.outputs["SweepFunction"])
+        self.events.stop()
+
+    def damage(self, how: Break) -> None:
+        table = self._table("WindowsTable")
+        item = table.scan(Limit=1)["Items"][0]
+        if how is Break.MISSING:
+            table.delete_item(Key={"g": item["g"], "w": item["w"]})
+        else:
+            table.put_item(Item={**item, "b": Binary(damaged_window(bytes(item["b"])))})
+
+    def windows(self) -> StoredWindows:
+        return stored_windows(self._table("WindowsTable"))
+
+    def sensors(self) -> list[SensorSummary]:
+        return stored_sensors(self._table("SensorsTable"))
+
+    def _table(self, output: str) -> Any:
+        return self.cloud.resource("dynamodb").Table(self.outputs[output])
+
+
+@contextmanager
+def local_target(options: RunOptions, city: City, work_dir: Path, console: Console) -> Iterator[LocalTarget]:
+    """Start the local cloud with the stack and the city's catalogue; all of it ends with the context."""
+    with step(console, "synthesise the cloud"):
+        assembly = ensure_assembly()
+    with (
+        LocalCloud(LocalCloudSettings(auth=options.auth, run_dir=work_dir / "cloud")) as cloud,
+        _network(options, cloud) as network,
+    ):
+        with step(console, "deploy the assembly to the local cloud"):
+            outputs = deploy_assembly(cloud, assembly, [STACK])[STACK]
+        with step(console, "see that the functions answer"):
+            _smoke_test(cloud, outputs)
+        with step(console, "load the city's catalogue"):
+            load_catalogue(city, options.out / "catalogue.csv", Deployment("dev", outputs, cloud.client))
+        target = LocalTarget(cloud, outputs, network)
+        try:
+            yield target
+        finally:
+            target.events.stop()
+
+
+def damaged_window(payload: bytes) -> bytes:
+    """The window with one sum of its first segment with speeds one too high."""
+    window = decode_window(payload)
+    segments = list(window.segments)
+    place = next(i for i, segment in enumerate(segments) if segment.sketch.counts)
+    values = {name: getattr(segments[place], name) for name in segments[place].__dataclass_fields__}
+    segments[place] = type(segments[place])(**{**values, "speed_sum_dkmh": values["speed_sum_dkmh"] + 1})
+    fields = {name: getattr(window, name) for name in window.__dataclass_fields__}
+    return encode_window(WindowSummary(**{**fields, "segments": tuple(segments)}))
+
+
+@contextmanager
+def _network(options: RunOptions, cloud: LocalCloud) -> Iterator[Network | None]:
+    """The way to the cloud, where it is going to be cut."""
+    if Chaos.CLOUD_OUTAGE not in options.chaos:
+        yield None
+        return
+    with Network(cloud.mqtt_host, cloud.mqtt_port) as network:
+        yield network
+
+
+def _smoke_test(cloud: LocalCloud, outputs: Mapping[str, str]) -> None:
+    """Give each function an empty batch on as many lanes as it has, as one does after a deployment.
+
+    It fails here and by name if code or settings are broken; and a city's functions are warm, so the run's are.
+    """
+    client = cloud.client("lambda")
+
+    def invoke(function: str) -> None:
+        answer = client.invoke(FunctionName=outputs[function], Payload=b'{"Records": []}')
+        if "FunctionError" in answer:
+            body = answer["Payload"].read().decode()[:2000]
+            raise LocalCloudError(f"{function} fails at an empty batch: {body}")
+
+    with ThreadPoolExecutor(max(LANES.values())) as pool:
+        for function, lanes in LANES.items():
+            list(pool.map(invoke, [function] * lanes))
