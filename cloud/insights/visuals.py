@@ -5,6 +5,7 @@ A visual names a query and its columns. `cloud.insights.quicksight` makes QuickS
 value stands for itself.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +17,7 @@ GRID_COLUMNS: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Visual:
+class Visual(ABC):
     """What every visual has.
 
     Parameters
@@ -40,9 +41,9 @@ class Visual:
     def column(self, name: str) -> Column:
         return self.source().column(name)
 
+    @abstractmethod
     def names(self) -> tuple[str, ...]:
         """Every column that it uses."""
-        raise NotImplementedError
 
     def measures(self) -> tuple[Column, ...]:
         """Those that are summed up."""

@@ -5,7 +5,7 @@ there, since the cloud may confirm it; the other kinds are the cloud's own. The 
 often it is found out, so consumers drop repetitions by it.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal, get_args
 
 from roadside.contract.errors import DecodeError
@@ -18,7 +18,7 @@ from roadside.contract.events import (
     SensorEvent,
     SensorKind,
 )
-from roadside.contract.json_object import check_choice, check_text, pick, read_object
+from roadside.contract.json_object import check_choice, check_text, pick, read_kind, read_object
 
 SCHEMA: Final = 1
 MAX_TEXT: Final = 160  # characters of one SMS
@@ -241,9 +241,5 @@ def decode_announcement(payload: bytes) -> Announcement:
         A schema of the future.
     """
     body = read_object(payload, "announcement", SCHEMA)
-    kind = pick(body, "announcement", ["kind"])["kind"]
-    event_type = TYPES.get(kind) if isinstance(kind, str) else None
-    if event_type is None:
-        raise DecodeError("kind", kind, f"must be one of {', '.join(TYPES)}")
-    event = event_type(**pick(body, "announcement", [field.name for field in fields(event_type)]))
+    event = read_kind(body, "announcement", TYPES)
     return Announcement(event, **pick(body, "announcement", ["severity", "headline", "text", "notify"]))

@@ -5,12 +5,11 @@ often it is sent, and the cloud's acknowledgement covers it like a window. Its k
 of one name means the same in every kind.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Final, Literal, get_args
 
-from roadside.contract.errors import DecodeError
 from roadside.contract.event_fields import SensorFaultName, check_fields
-from roadside.contract.json_object import encode_object, pick, read_object
+from roadside.contract.json_object import encode_object, read_kind, read_object
 
 SCHEMA: Final = 1
 CongestionKind = Literal["CongestionStarted", "CongestionCleared"]
@@ -145,9 +144,4 @@ def decode_event(payload: bytes) -> Event:
     UnsupportedSchemaError
         A schema of the future.
     """
-    body = read_object(payload, "event", SCHEMA)
-    kind = pick(body, "event", ["kind"])["kind"]
-    event_type = _TYPES.get(kind) if isinstance(kind, str) else None
-    if event_type is None:
-        raise DecodeError("kind", kind, f"must be one of {', '.join(_TYPES)}")
-    return event_type(**pick(body, "event", [field.name for field in fields(event_type)]))
+    return read_kind(read_object(payload, "event", SCHEMA), "event", _TYPES)

@@ -2,10 +2,13 @@
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, Final, TypeVar
 
 from roadside.contract.errors import DecodeError, UnsupportedSchemaError
+
+T = TypeVar("T")
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")  # JSON can escape half a character, UTF-8 cannot hold it
 
@@ -39,6 +42,21 @@ def pick(body: Any, what: str, names: Sequence[str]) -> dict[str, Any]:
     if missing:
         raise DecodeError(what, missing, "fields are missing")
     return {name: body[name] for name in names}
+
+
+def read_kind(body: dict[str, Any], what: str, types: Mapping[str, type[T]]) -> T:
+    """The value that the object's `kind` makes of its other fields.
+
+    Raises
+    ------
+    DecodeError
+        A kind that is unknown, a field missing or out of its range.
+    """
+    kind = pick(body, what, ["kind"])["kind"]
+    type_of_kind = types.get(kind) if isinstance(kind, str) else None
+    if type_of_kind is None:
+        raise DecodeError("kind", kind, f"must be one of {', '.join(types)}")
+    return type_of_kind(**pick(body, what, [field.name for field in fields(type_of_kind)]))  # type: ignore[arg-type]
 
 
 def encode_object(schema: int, body: dict[str, Any]) -> bytes:
