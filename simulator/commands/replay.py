@@ -40,6 +40,7 @@ def replay(
     from simulator.recorded.learning import SHIPPED
     from simulator.recorded.recording import Recording, RecordingError
     from simulator.recorded.replay import replay as replay_recording
+    from simulator.recorded.replay_files import write_files
     from simulator.recorded.spoiled_recording import SpoiledRecording
 
     try:
@@ -64,12 +65,12 @@ def replay(
             task = progress.add_task("replay", total=None)
             collected, statistics = replay_recording(
                 recording,
-                out,
                 window_s=window_s,
                 allowed_lateness_ms=round(lateness_s * 1000),
                 profile=learned,
                 progress=lambda rows: progress.update(task, completed=rows, description=f"replay: {rows:,} rows"),
             )
+        write_files(collected, recording.gateways, out)
     except (ConfigurationError, RecordingError, SensorError, OSError) as error:
         raise failure(error) from error
     for gateway, counted in statistics.items():

@@ -1,6 +1,6 @@
 """What contrast of speed is usual on a corridor, learned from recorded days as a gateway learns it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from roadside.core.aggregator import Aggregator
 from roadside.core.contrast_profile import Ratings
 from roadside.core.readings import ReadingBatch, batch_from_measurements
 from roadside.core.registry import Registry
-from simulator.recorded.recording import RecordedGateway, RecordedReading, Recording, RecordingError
+from simulator.recorded.recording import Recorded, RecordedGateway, RecordedReading, Recording, RecordingError
 
 SHIPPED: Final = Path(__file__).parent / "profiles" / "corridor.json"
 
@@ -27,16 +27,27 @@ def learn(folders: Sequence[Path], free_flow_kmh: float, progress: Callable[[Pat
     RecordingError
         A file is damaged or lacks a column.
     """
+
+    def days() -> Iterator[tuple[str, Recorded]]:
+        for folder in folders:
+            progress(folder)
+            yield folder.name, Recording(folder, free_flow_kmh)
+
+    return learn_from(days())
+
+
+def learn_from(named_days: Iterable[tuple[str, Recorded]]) -> LearnedProfile:
+    """Each is a day with its name, the newest last."""
+    names: list[str] = []
     days: dict[str, list[Ratings]] = {}
-    for folder in folders:
-        progress(folder)
-        for segment_id, day in _day(folder, free_flow_kmh).items():
+    for name, recording in named_days:
+        names.append(name)
+        for segment_id, day in _day(recording).items():
             days.setdefault(segment_id, []).append(day)
-    return learned_profile(days, [folder.name for folder in folders])
+    return learned_profile(days, names)
 
 
-def _day(folder: Path, free_flow_kmh: float) -> dict[str, Ratings]:
-    recording = Recording(folder, free_flow_kmh)
+def _day(recording: Recorded) -> dict[str, Ratings]:
     interval_ms = recording.interval_ms()
     corridors = [_Corridor(plan, interval_ms) for plan in recording.gateways]
     for timestamp_ms, rows in groupby(recording.readings(), key=lambda row: row.timestamp_ms):

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Final, NamedTuple, TextIO
+from typing import Final, NamedTuple, Protocol, TextIO
 
 from roadside.runtime.segments import SegmentSettings
 
@@ -52,6 +52,18 @@ class RecordedGateway:
 
     gateway_id: str
     segments: tuple[SegmentSettings, ...]
+
+
+class Recorded(Protocol):
+    """What can be replayed: gateways, and readings of their sensors in the order in which they came."""
+
+    gateways: tuple[RecordedGateway, ...]
+
+    def readings(self) -> Iterator[RecordedReading]:
+        """All rows."""
+
+    def interval_ms(self) -> int:
+        """Time between two readings of a sensor."""
 
 
 class Recording:

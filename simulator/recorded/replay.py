@@ -1,16 +1,7 @@
-"""Recorded readings through the gateway's own pipeline, codec included, in data time.
+"""Recorded readings through the gateway's own pipeline, codec included, in data time."""
 
-Writes what came out of the messages: windows.csv, states.csv and events.csv.
-"""
-
-import csv
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import groupby
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -18,33 +9,17 @@ from aggregator.pipeline import Pipeline, PipelineStatistics
 from aggregator.profile_file import LearnedProfile
 from aggregator.settings import AggregatorSettings
 from roadside.contract.codec import decode_window, encode_ack
-from roadside.contract.events import CongestionEvent, Event, IncidentEvent, SensorEvent, decode_event
+from roadside.contract.events import decode_event
 from roadside.contract.sensors import decode_sensors
-from roadside.contract.summary import Ack, CongestionState, SegmentSummary, WindowSummary
+from roadside.contract.summary import Ack
 from roadside.runtime.store import GatewayStore
+from simulator.recorded.collected import Collected
 from simulator.recorded.data_time import DataClock
 from simulator.recorded.messages import messages
-from simulator.recorded.recording import RecordedGateway, RecordedReading, Recording, iso
+from simulator.recorded.recording import Recorded, RecordedGateway, RecordedReading
 from simulator.recorded.sweep import ReplaySweep
 
-if TYPE_CHECKING:
-    from _csv import Writer
-
 ROWS_PER_MESSAGE: Final = 1000
-
-Row = tuple[str | int | float, ...]
-_iso = lru_cache(maxsize=4)(iso)  # neighbouring rows have the same window
-
-
-@dataclass(slots=True)
-class Collected:
-    """What the cloud would hold: the last edition of every window, and all events; and what it found itself."""
-
-    sweep: ReplaySweep
-    windows: dict[tuple[int, int], WindowSummary] = field(default_factory=dict)  # by first segment number and start
-    events: dict[str, Event] = field(default_factory=dict)
-    messages: int = 0
-    message_bytes: int = 0
 
 
 class _Cloud:
@@ -136,15 +111,14 @@ class _Gateway:
 
 
 def replay(
-    recording: Recording,
-    out: Path,
+    recording: Recorded,
     *,
     window_s: int,
     allowed_lateness_ms: int,
     profile: LearnedProfile | None = None,
     progress: Callable[[int], None],
 ) -> tuple[Collected, dict[str, PipelineStatistics]]:
-    """Replay all readings and write the three files into `out`.
+    """Replay all readings; `progress` is told the rows so far.
 
     Returns
     -------
@@ -192,110 +166,10 @@ def replay(
             progress(count)
     statistics = {name: gateway.finish(now_ms) for name, gateway in gateways.items()}
     collected.sweep.finish(now_ms)
-    out.mkdir(parents=True, exist_ok=True)
-    names = {segment.number: segment.id for plan in recording.gateways for segment in plan.segments}
-    with _table(out / "windows.csv") as windows, _table(out / "states.csv") as states:
-        for window, segment in _by_time(collected):
-            name, start = names[segment.number], _iso(window.window_start_ms)
-            speed = _cell(segment.average_speed_kmh, 2)
-            windows.writerow((name, start, *_window_cells(window, segment, speed)))
-            state = segment.congestion_state
-            states.writerow((name, start, int(state is CongestionState.CONGESTED), speed, state.name.lower()))
-    with _table(out / "events.csv") as events:
-        events.writerows(_event_rows(collected.events.values()))
-        events.writerows(collected.sweep.event_rows())
-    with _table(out / "confirmations.csv") as confirmations:
-        confirmations.writerows(collected.sweep.confirmation_rows())
-    with _table(out / "sensor_faults.csv") as faults:
-        faults.writerows(_fault_rows(collected.events.values()))
     return collected, statistics
 
 
-def _rows_in_time(recording: Recording, clock: DataClock) -> Iterator[RecordedReading]:
+def _rows_in_time(recording: Recorded, clock: DataClock) -> Iterator[RecordedReading]:
     for reading in recording.readings():
         yield from clock.take(reading)
     yield from clock.finish()
-
-
-def _by_time(collected: Collected) -> Iterator[tuple[WindowSummary, SegmentSummary]]:
-    """Windows by start, in each all gateways' segments by number."""
-    for _, windows in groupby(sorted(collected.windows.values(), key=_start), key=_start):
-        rows = [(window, segment) for window in windows for segment in window.segments]
-        yield from sorted(rows, key=lambda row: row[1].number)
-
-
-def _start(window: WindowSummary) -> int:
-    return window.window_start_ms
-
-
-def _window_cells(window: WindowSummary, segment: SegmentSummary, speed: str | float) -> Row:
-    return (
-        window.window_ms // 1000,
-        window.revision,
-        segment.vehicle_count,
-        speed,
-        _cell(segment.occupancy, 4),
-        "" if segment.speed_min_dkmh is None else segment.speed_min_dkmh / 10,
-        "" if segment.speed_max_dkmh is None else segment.speed_max_dkmh / 10,
-        _cell(segment.speed_quantile_kmh(0.50, window.sketch_error_permille), 2),
-        _cell(segment.speed_quantile_kmh(0.85, window.sketch_error_permille), 2),
-        "" if segment.congestion_level is None else segment.congestion_level,
-        segment.readings_accepted,
-    )
-
-
-def _event_rows(events: Iterable[Event]) -> Iterable[Row]:
-    """Each alert with its end, from the events that began and cleared it."""
-    alerts = [event for event in events if isinstance(event, CongestionEvent | IncidentEvent)]
-    ordered = sorted(alerts, key=lambda event: (event.occurred_ms, event.segment_number, event.kind))
-    ends = {
-        (_ALERT_TYPES[e.kind], e.segment_number, e.started_ms): e.occurred_ms for e in ordered if e.kind in _CLEARING
-    }
-    for event in ordered:
-        if event.kind in _CLEARING:
-            continue
-        kind = _ALERT_TYPES[event.kind]
-        end_ms = ends.get((kind, event.segment_number, event.started_ms))
-        end = "" if end_ms is None else iso(end_ms)
-        yield event.event_id, kind, event.segment_id, iso(event.started_ms), end, iso(event.occurred_ms)
-
-
-def _fault_rows(events: Iterable[Event]) -> Iterable[Row]:
-    """Each fault with the windows that it leaves out, from the events that told it and took it back."""
-    told = sorted((e for e in events if isinstance(e, SensorEvent)), key=lambda e: (e.occurred_ms, e.sensor_number))
-    ends = {(e.sensor_number, e.started_ms): e.effective_ms for e in told if e.kind == "SensorRecovered"}
-    for event in told:
-        if event.kind == "SensorFault":
-            end_ms = ends.get((event.sensor_number, event.started_ms))
-            start, end = iso(event.effective_ms), "" if end_ms is None else iso(end_ms)
-            yield event.event_id, event.sensor_id, event.segment_id, event.fault, start, end
-
-
-_ALERT_TYPES: Final = {
-    "CongestionStarted": "congestion",
-    "CongestionCleared": "congestion",
-    "IncidentDetected": "incident",
-    "IncidentCleared": "incident",
-}
-_CLEARING: Final = ("CongestionCleared", "IncidentCleared")
-_HEADERS: Final = {
-    "windows.csv": (
-        "segment_id,interval_start,interval_s,revision,vehicle_count,average_speed_kmh,occupancy,min_speed_kmh,"
-        "max_speed_kmh,p50_speed_kmh,p85_speed_kmh,congestion_level,readings"
-    ),
-    "states.csv": "segment_id,interval_start,congested,average_speed_kmh,state",
-    "events.csv": "event_id,type,segment_id,start,end,detected_at",
-    "confirmations.csv": "event_id,segment_id,start,confirmed_at",
-    "sensor_faults.csv": "event_id,sensor_id,segment_id,fault,left_out_from,left_out_until",
-}
-
-
-@contextmanager
-def _table(path: Path) -> "Iterator[Writer]":
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(_HEADERS[path.name] + "\n")
-        yield csv.writer(stream, lineterminator="\n")
-
-
-def _cell(value: float | None, digits: int) -> float | str:
-    return "" if value is None else round(value, digits)

@@ -1,7 +1,7 @@
 """The cloud's minutely pass over the windows of a replay: what lies on more than one gateway is judged here."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from aggregator.profile_file import LearnedProfile
 from cloud.functions.sweep.incidents import LATELY_MS, Road, notices, passages
@@ -13,6 +13,19 @@ from roadside.contract.summary import WindowSummary
 from simulator.recorded.recording import RecordedGateway, iso
 
 PASS_MS: Final = 60_000
+
+AlertKind = Literal["congestion", "incident"]
+
+
+class Alert(NamedTuple):
+    """Something that began, was told at `detected_ms`, and ended, unless it still goes on."""
+
+    event_id: str
+    kind: AlertKind
+    segment_id: str
+    started_ms: int
+    ended_ms: int | None
+    detected_ms: int
 
 
 class ReplaySweep:
@@ -67,17 +80,14 @@ class ReplaySweep:
         """Nothing more comes: wait until every window has been judged."""
         self.pass_if_due(now_ms + PATIENCE_MS + 2 * PASS_MS)
 
-    def event_rows(self) -> Iterator[tuple[str, ...]]:
-        """Each suspicion of the cloud's own with its end, as in events.csv."""
-        ends = {
-            (notice.segment_number, notice.started_ms): iso(told_ms)
-            for told_ms, notice in self.told.values()
-            if notice.kind == "IncidentCleared"
-        }
-        for told_ms, notice in self.told.values():
+    def alerts(self) -> Iterator[Alert]:
+        """Each suspicion of the cloud's own with its end."""
+        notices = self.told.values()
+        ends = {(n.segment_number, n.started_ms): told_ms for told_ms, n in notices if n.kind == "IncidentCleared"}
+        for told_ms, notice in notices:
             if notice.kind == "IncidentSuspected":
-                end = ends.get((notice.segment_number, notice.started_ms), "")
-                yield notice.event_id, "incident", notice.segment_id, iso(notice.started_ms), end, iso(told_ms)
+                ended_ms = ends.get((notice.segment_number, notice.started_ms))
+                yield Alert(notice.event_id, "incident", notice.segment_id, notice.started_ms, ended_ms, told_ms)
 
     def confirmation_rows(self) -> Iterator[tuple[str, ...]]:
         """Which suspicions were confirmed, and when."""

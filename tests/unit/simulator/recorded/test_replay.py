@@ -16,6 +16,7 @@ import pytest
 from simulator.recorded.recording import Recording
 from simulator.recorded.recording import iso as recorded_iso
 from simulator.recorded.replay import replay
+from simulator.recorded.replay_files import write_files
 from simulator.verification.oracle import NO_SPEED, Oracle, SegmentFacts
 from tests.unit.simulator.recordings import (
     READING_HEADER,
@@ -55,13 +56,14 @@ class Replayed:
     ) -> None:
         write_recording(folder, rows, header=header)
         out = folder / "out"
+        recording = Recording(folder, 100.0)
         self.collected, self.statistics = replay(
-            Recording(folder, 100.0),
-            out,
+            recording,
             window_s=window_s,
             allowed_lateness_ms=lateness_ms,
             progress=lambda _: None,
         )
+        write_files(self.collected, recording.gateways, out)
         self.files = {name: (out / name).read_bytes() for name in FILES}
         self.windows, self.states, self.events = (read_csv(out / name) for name in FILES)
         self.rejected: Counter[str] = Counter()
@@ -401,13 +403,9 @@ def test_cut_of_a_large_recording_keeps_its_totals(tmp_path: Path) -> None:
     header, cut = lines[0], lines[1:]
     (tmp_path / "sensors.csv").write_bytes((SUMO / "sensors.csv").read_bytes())
     (tmp_path / "readings.csv").write_text("\n".join(",".join(row) for row in [header, *cut]) + "\n")
-    _, statistics = replay(
-        Recording(tmp_path, 100.0),
-        tmp_path / "out",
-        window_s=10,
-        allowed_lateness_ms=2000,
-        progress=lambda _: None,
-    )
+    recording = Recording(tmp_path, 100.0)
+    collected, statistics = replay(recording, window_s=10, allowed_lateness_ms=2000, progress=lambda _: None)
+    write_files(collected, recording.gateways, tmp_path / "out")
     windows = read_csv(tmp_path / "out" / "windows.csv")
     assert len(windows) == 122 * 6 * 20
     assert sum(counted.readings_accepted for counted in statistics.values()) == len(cut) == 282 * 120

@@ -54,16 +54,17 @@ def test_an_incident_on_the_border_is_told_by_a_pass_confirmed_by_a_later_one_an
     drive(made, 1500, 2100)
     made.finish(START_MS + 2_100_000)
 
-    ((event_id, kind, segment_id, start, end, detected_at),) = made.event_rows()
-    (told_ms, suspicion) = made.told[event_id]
-    assert (kind, segment_id, start) == ("incident", "E1", iso(suspicion.started_ms))
+    (alert,) = made.alerts()
+    (told_ms, suspicion) = made.told[alert.event_id]
+    assert (alert.kind, alert.segment_id, alert.started_ms) == ("incident", "E1", suspicion.started_ms)
     assert START_MS + 900_000 < suspicion.started_ms < START_MS + 1_020_000
     assert told_ms % PASS_MS == 0
     assert suspicion.started_ms < told_ms <= suspicion.started_ms + PASS_MS + 12_000
-    assert detected_at == iso(told_ms)
-    assert iso(START_MS + 1_500_000) < end < iso(START_MS + 2_000_000)
+    assert alert.detected_ms == told_ms
+    assert alert.ended_ms is not None
+    assert START_MS + 1_500_000 < alert.ended_ms < START_MS + 2_000_000
     ((_, where, began, confirmed_at),) = made.confirmation_rows()
-    assert (where, began) == ("E1", start)
+    assert (where, began) == ("E1", iso(alert.started_ms))
     assert iso(told_ms) < confirmed_at <= iso(told_ms + 2 * PASS_MS)
 
 
@@ -74,5 +75,5 @@ def test_a_gateways_incident_beside_the_border_is_not_told_twice_and_is_confirme
     made.take_event(IncidentEvent("IncidentDetected", "west", 1, 7, "E0", 0, 1, at_ms, at_ms, 20.0, 90.0, 0.4, 1.3))
     drive(made, 900, 1500, queue=frozenset({1}))
 
-    assert list(made.event_rows()) == []
+    assert list(made.alerts()) == []
     assert [row[1] for row in made.confirmation_rows()] == ["E0"]
