@@ -41,7 +41,10 @@ def run(
         typer.Option(help="What stands behind the gateways: the local cloud, or its rules alone, in this process."),
     ] = TargetName.LOCAL,
     auth: Annotated[bool, typer.Option(help="Enforce IAM and IoT policies in the local cloud.")] = True,
-    out: Annotated[Path, typer.Option(help="Folder for report.json, logs and databases.")] = Path("out"),
+    archive: Annotated[
+        bool, typer.Option(help="Keep the raw readings in the folder, for `verify` to judge the run again.")
+    ] = True,
+    out: Annotated[Path, typer.Option(help="Folder for report.json, the archive, logs and databases.")] = Path("out"),
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the cloud after the report, and tell what to ask it, until Ctrl-C.")
     ] = False,
@@ -79,6 +82,7 @@ def run(
         break_window=break_window,
         target=target,
         auth=auth,
+        archive=archive,
         out=out,
     )
     if target is TargetName.MEMORY:

@@ -10,7 +10,7 @@ from simulator.city.layout import City
 from simulator.city.traffic import CityTraffic
 from simulator.faults.delivery import NO_SPEED, Delivery, IntColumn, Readings
 from simulator.fleet.packing import packed_frame
-from simulator.verification.oracle import Oracle
+from simulator.verification.witnesses import Witness
 
 SLICES = 4  # of a second, at whose ends readings are handed over
 READINGS_PER_JSON_MESSAGE = 45  # nucleus lite takes 7,299 bytes
@@ -18,7 +18,7 @@ READING_TOPIC_BYTES = len("roadside/v1/readings/")
 
 
 class CityFeed:
-    """Draws readings from the traffic, plans their delivery and tells the oracle.
+    """Draws readings from the traffic, plans their delivery and tells the witness of the valid ones.
 
     Attributes
     ----------
@@ -26,12 +26,12 @@ class CityFeed:
     raw_messages, raw_bytes : what the same readings are when every sensor publishes its own JSON
     """
 
-    def __init__(self, city: City, traffic: CityTraffic, delivery: Delivery, oracle: Oracle, start_ms: int) -> None:
+    def __init__(self, city: City, traffic: CityTraffic, delivery: Delivery, witness: Witness, start_ms: int) -> None:
         self.generated = self.invalid = self.duplicates = 0
         self.raw_messages = self.raw_bytes = 0
         self._traffic = traffic
         self._delivery = delivery
-        self._oracle = oracle
+        self._witness = witness
         self._start_ms = start_ms
         self._later: dict[int, list[Readings]] = defaultdict(list)
         self._first_sensor = np.array([gateway.first_sensor_number for gateway in city.gateways])
@@ -43,7 +43,7 @@ class CityFeed:
         """Let the sensors measure for one second."""
         plan = self._delivery.plan(self._traffic.tick())
         valid = plan.valid
-        self._oracle.note(
+        self._witness.note(
             valid.sensor,
             valid.timestamp_ms,
             valid.vehicle_count,

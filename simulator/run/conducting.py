@@ -1,9 +1,8 @@
 """The running part of a run: traffic, faults and gateways in real time."""
 
 import time
-from typing import Final
+from collections.abc import Sequence
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -17,9 +16,9 @@ from simulator.fleet.fleet import Fleet
 from simulator.run.options import RunOptions
 from simulator.run.series import Recorder, cpu_s
 from simulator.run.target import Target
-from simulator.verification.oracle import Oracle, SegmentFacts
-
-READING_INTERVAL_MS: Final = 1000
+from simulator.verification.judging import make_oracle
+from simulator.verification.oracle import Oracle
+from simulator.verification.witnesses import Witness, Witnesses
 
 
 class Conducted:
@@ -44,14 +43,15 @@ def conduct(
     fleet: Fleet,
     target: Target,
     console: Console,
+    witnesses: Sequence[Witness] = (),
 ) -> Conducted:
     start_ms = (int(time.time()) + 1) * 1000
     lateness_s = -(-options.lateness_ms // 1000)
-    oracle = _oracle(options, city)
+    oracle = make_oracle(city, window_s=options.window_s, lateness_ms=options.lateness_ms)
     delivery = Delivery(
         planned_faults(options), options.seed, start_ms, options.duration_s, options.window_s, lateness_s
     )
-    feed = CityFeed(city, traffic, delivery, oracle, start_ms)
+    feed = CityFeed(city, traffic, delivery, Witnesses((oracle, *witnesses)), start_ms)
     acts = schedule(
         options.chaos,
         seed=options.seed,
@@ -103,32 +103,3 @@ def conduct(
 
 def planned_faults(options: RunOptions) -> DeliveryFaults:
     return delivery_faults(options.chaos, options.faults, ChaosParameters())
-
-
-def _oracle(options: RunOptions, city: City) -> Oracle:
-    segments = list(city.segments())
-    return Oracle(
-        segments=_segment_facts(city),
-        segment_of_sensor=np.repeat([s.number for s in segments], [len(s.sensor_ids) for s in segments]),
-        window_ms=options.window_s * 1000,
-        reading_interval_ms=READING_INTERVAL_MS,
-        lateness_ms=options.lateness_ms,
-    )
-
-
-def _segment_facts(city: City) -> list[SegmentFacts]:
-    """What each gateway is configured to know of its segments; a neighbour on another gateway is none."""
-    facts = []
-    for gateway in city.gateways:
-        own = {segment.number for segment in gateway.segments}
-        facts += [
-            SegmentFacts(
-                number=segment.number,
-                is_freeway=segment.road_class == "freeway",
-                free_flow_kmh=segment.free_flow_kmh,
-                downstream=segment.downstream if segment.downstream in own else None,
-                has_unseen_lane=len(segment.sensor_ids) < segment.lanes,
-            )
-            for segment in gateway.segments
-        ]
-    return facts

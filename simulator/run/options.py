@@ -48,5 +48,6 @@ class RunOptions:
     break_window: Break = Break.NONE
     target: TargetName = TargetName.LOCAL
     auth: bool = True
+    archive: bool = True
     out: Path = Path("out")
     faults: DeliveryFaults = field(default_factory=DeliveryFaults)

@@ -1,9 +1,9 @@
 """One run of the whole path, sensors to alerts, and the verdict on it."""
 
-import shutil
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -13,7 +13,8 @@ from simulator.city.layout import City, make_city
 from simulator.city.traffic import CityTraffic
 from simulator.fleet.fleet import Fleet
 from simulator.run.compiling import compile_report
-from simulator.run.conducting import conduct
+from simulator.run.conducting import Conducted, conduct
+from simulator.run.folder import clear
 from simulator.run.local_target import local_target
 from simulator.run.memory_target import MemoryTarget
 from simulator.run.options import Break, RunOptions, TargetName
@@ -21,12 +22,13 @@ from simulator.run.report import Report
 from simulator.run.series import write_recording
 from simulator.run.settling import settle
 from simulator.run.steps import step
-from simulator.run.target import Events, Target
-from simulator.verification.alerts import AlertVerdict, declared_exclusions, verify_alerts
+from simulator.run.target import Target
+from simulator.verification.alerts import declared_exclusions
+from simulator.verification.archive import TruthArchive
+from simulator.verification.judging import judge_tables, segments_at_risk
 from simulator.verification.lake import LakeVerdict, verify_lake
-from simulator.verification.oracle import AlertTruth
-from simulator.verification.sensors import verify_sensors
-from simulator.verification.windows import Verdict, verify
+from simulator.verification.record import RunRecord, write_record
+from simulator.verification.witnesses import Witness
 
 
 def run(
@@ -43,8 +45,8 @@ def run(
     with step(console, f"lay out a city of {options.sensors:,} sensors on {options.gateways:,} gateways"):
         city = make_city(options.sensors, options.gateways, options.seed)
         traffic = CityTraffic(city, options.seed)
+    clear(options.out)
     work_dir = options.out.absolute() / "work"
-    shutil.rmtree(work_dir, ignore_errors=True)
     work_dir.mkdir(parents=True)
     with open_target(options, city, work_dir, console) as target:
         with step(console, "register the gateways"):
@@ -53,7 +55,8 @@ def run(
         with step(console, "connect the fleet"):
             fleet.__enter__()
         try:
-            conducted = conduct(options, city, traffic, fleet, target, console)
+            with _archive(options) as archive:
+                conducted = conduct(options, city, traffic, fleet, target, console, archive)
             with step(console, "wait for what is under way"):
                 truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
                 settled = settle(options, fleet, conducted.start_ms, truth.keys(), alerts_due, target.events)
@@ -61,38 +64,31 @@ def run(
         finally:
             fleet.__exit__()
         conducted.oracle.exclusions = declared_exclusions(target.events.events())
-        if conducted.oracle.exclusions:
-            truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
+        record = _record(options, fleet, conducted)
+        write_record(record, options.out)
         with step(console, "compare what is stored with the oracle"):
             if options.break_window in (Break.MISSING, Break.WRONG):
                 target.damage(options.break_window)
-            at_risk = {real.plan.gateway_id: real.at_risk() for real in fleet.real}
             stored = target.windows()
             write_recording(options.out, conducted.recorder, city, traffic, target.events.received(), stored)
-            verdict = verify(city, truth, stored, at_risk, conducted.oracle.late())
-            sensors = verify_sensors(
+            verdict = judge_tables(
+                record,
                 city,
                 conducted.oracle,
-                truth.keys(),
+                stored,
                 target.sensors(),
-                interval_ms=1000 * options.sensor_summary_s,
-                uncertain={
-                    gateway.plan.gateway_id for gateway in (fleet.gateways if _stood_still(fleet) else fleet.real)
-                },
+                target.events.events(),
+                repeated=target.events.repeated,
             )
-            alerts = _verify_alerts(alerts_due, max(truth) + 1000 * options.window_s, fleet, verdict, target.events)
         lake: LakeVerdict | None = None
         if target.lake is not None:
             with step(console, "roll up, and compare the lake with the oracle"):
-                at_risk_segments = {
-                    s.number for real in fleet.real if at_risk[real.plan.gateway_id] for s in real.plan.segments
-                }
                 lake = verify_lake(
                     target.lake,
                     conducted.oracle.hours(),
                     stored,
                     {event["event_id"] for event in target.events.events()},
-                    uncertain=at_risk_segments,
+                    uncertain=segments_at_risk(record, city),
                     damaged=options.break_window is Break.LAKE,
                 )
         report = compile_report(
@@ -100,9 +96,9 @@ def run(
             city,
             fleet,
             conducted,
-            verdict,
-            alerts,
-            sensors,
+            verdict.windows,
+            verdict.alerts,
+            verdict.sensors,
             lake,
             settled,
             target.events.latencies_s(1000 * fleet.meter.latency_until_s),
@@ -120,18 +116,32 @@ def open_target(options: RunOptions, city: City, work_dir: Path, console: Consol
             return nullcontext(MemoryTarget())
 
 
-def _verify_alerts(
-    due: list[AlertTruth], until_ms: int, fleet: Fleet, verdict: Verdict, events: Events
-) -> AlertVerdict:
-    """Compare the alerts; apart are those whose window lost readings, or got late ones otherwise than planned.
+@contextmanager
+def _archive(options: RunOptions) -> Iterator[list[Witness]]:
+    """Who else is told what the oracle is told."""
+    if not options.archive:
+        yield []
+        return
+    with TruthArchive(options.out) as archive:
+        yield [archive]
 
-    That is no fault of a real process, which takes what has waited for it at one go, and none of any gateway on a
-    machine that stood still for so long that a gateway takes it for silence. Elsewhere it excuses nothing.
-    """
-    gateways = fleet.gateways if _stood_still(fleet) else fleet.real
-    excused = {s.number for gateway in gateways for s in gateway.plan.segments}
-    uncertain = {segment: start_ms for segment, start_ms in verdict.unplanned.items() if segment in excused}
-    return verify_alerts(due, events.events(), until_ms=until_ms, uncertain=uncertain, repeated=events.repeated)
+
+def _record(options: RunOptions, fleet: Fleet, conducted: Conducted) -> RunRecord:
+    uncertain = fleet.gateways if _stood_still(fleet) else fleet.real
+    return RunRecord(
+        sensors=options.sensors,
+        gateways=options.gateways,
+        seed=options.seed,
+        window_s=options.window_s,
+        sensor_summary_s=options.sensor_summary_s,
+        lateness_ms=options.lateness_ms,
+        start_ms=conducted.start_ms,
+        duration_s=options.duration_s,
+        uncertain=frozenset(gateway.plan.gateway_id for gateway in uncertain),
+        at_risk={real.plan.gateway_id: real.at_risk() for real in fleet.real},
+        exclusions=tuple(conducted.oracle.exclusions),
+        options=asdict(options),
+    )
 
 
 def _stood_still(fleet: Fleet) -> bool:

@@ -6,9 +6,9 @@ from typing import Final
 
 from aggregator.settings import CORRECTION_DELAY_MS, MIN_IDLE_GRACE_MS
 from simulator.fleet.fleet import Fleet
-from simulator.run.conducting import READING_INTERVAL_MS
 from simulator.run.options import RunOptions
 from simulator.run.target import Events
+from simulator.verification.judging import READING_INTERVAL_MS
 from simulator.verification.oracle import AlertTruth
 from simulator.verification.sensors import due_ends_ms
 

@@ -122,9 +122,9 @@ class Lake:
         """Hours of segments as the rollup tells them."""
         return _by_key(self._ask(_OF_ROLLUP), (*TOTALS, *EXTREMES, *(name for name, _ in QUANTILES)))
 
-    def missing_events(self, event_ids: Collection[str]) -> list[str]:
+    def missing_events(self, event_ids: Collection[str], patience_s: float) -> list[str]:
         """Those of the events that the lake does not hold, also after a while."""
-        until_s = time.monotonic() + PATIENCE_S
+        until_s = time.monotonic() + patience_s
         while True:
             missing = set(event_ids) - {event_id for (event_id,) in self._ask(_EVENT_IDS) if event_id}
             if not missing or time.monotonic() > until_s:
@@ -238,6 +238,7 @@ def verify_lake(
     event_ids: Collection[str],
     *,
     uncertain: Collection[int],
+    settled: bool = False,
     damaged: bool = False,
 ) -> LakeVerdict:
     """Wait for the rows, roll up, and compare both with the truth.
@@ -246,18 +247,21 @@ def verify_lake(
     ----------
     hours, stored, uncertain : see expected_hours
     event_ids : of the events that were told to systems, all of which must be in the lake
+    settled : whether nothing is under way any more; then nothing is waited for, and nothing rolled up
     damaged : whether to damage the lake first
     """
-    lake.wait_for_rows(sum(len(window.segments) for windows in stored.values() for window in windows))
-    if damaged:
-        lake.damage()
-    began_s = time.monotonic()
-    lake.roll_up()
-    rollup_s = time.monotonic() - began_s
+    rollup_s = 0.0
+    if not settled:
+        lake.wait_for_rows(sum(len(window.segments) for windows in stored.values() for window in windows))
+        if damaged:
+            lake.damage()
+        began_s = time.monotonic()
+        lake.roll_up()
+        rollup_s = time.monotonic() - began_s
     expected = expected_hours(hours, stored, uncertain)
     return LakeVerdict(
         rows=compare(expected, lake.windows()),
         rollup=compare(expected, lake.hours()),
-        events_missing=lake.missing_events(event_ids),
+        events_missing=lake.missing_events(event_ids, 0.0 if settled else PATIENCE_S),
         rollup_s=rollup_s,
     )

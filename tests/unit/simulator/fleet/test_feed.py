@@ -111,7 +111,7 @@ def test_oracle_is_told_when_each_reading_came(city: City) -> None:
             for *row, delivered_ms in zip(*(column.tolist() for column in columns), strict=True):
                 noted[tuple(row)] = delivered_ms
 
-    feed._oracle = Listener()  # type: ignore[assignment]
+    feed._witness = Listener()  # type: ignore[assignment]
     first: dict[Row, int] = {}
     for second, _, _, row in drawn_and_delivered(feed):
         first.setdefault(row, second)

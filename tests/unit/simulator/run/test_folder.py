@@ -35,9 +35,9 @@ def test_folder_that_takes_no_file_is_refused(tmp_path: Path) -> None:
 
 def test_disk_without_room_is_refused_with_what_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**9, 0, 230_000_000))
-    prepare(tmp_path, 1_000_000)
-    with pytest.raises(FolderError, match="230 MB free, and a run of 2,000,000 readings may need 248 MB: make room"):
-        prepare(tmp_path, 2_000_000)
+    prepare(tmp_path, 6_000_000)
+    with pytest.raises(FolderError, match="230 MB free, and a run of 12,000,000 readings may need 248 MB: make room"):
+        prepare(tmp_path, 12_000_000)
 
 
 def test_file_that_cannot_be_written_whole_leaves_the_old_one(tmp_path: Path) -> None:

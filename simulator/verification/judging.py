@@ -1,0 +1,111 @@
+"""The verdict on a run: everything that a cloud holds of it against the oracle.
+
+A run asks for it when it has ended, and `verify` whenever it likes; both get it from here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from roadside.contract.sensors import SensorSummary
+from roadside.contract.summary import WindowSummary
+from simulator.city.layout import City
+from simulator.verification.alerts import AlertVerdict, verify_alerts
+from simulator.verification.oracle import Oracle, SegmentFacts
+from simulator.verification.record import RunRecord
+from simulator.verification.sensors import SensorVerdict, verify_sensors
+from simulator.verification.windows import Verdict, verify
+
+READING_INTERVAL_MS: Final = 1000
+
+StoredWindows = Mapping[tuple[str, int], list[WindowSummary]]
+"""By gateway and window start; two epochs of one window are two."""
+
+
+@dataclass(frozen=True, slots=True)
+class TablesVerdict:
+    """What the tables hold, against the oracle."""
+
+    windows: Verdict
+    sensors: SensorVerdict
+    alerts: AlertVerdict
+
+
+def make_oracle(city: City, *, window_s: int, lateness_ms: int) -> Oracle:
+    """An oracle of this city that has been told nothing yet."""
+    segments = list(city.segments())
+    return Oracle(
+        segments=_segment_facts(city),
+        segment_of_sensor=np.repeat([s.number for s in segments], [len(s.sensor_ids) for s in segments]),
+        window_ms=window_s * 1000,
+        reading_interval_ms=READING_INTERVAL_MS,
+        lateness_ms=lateness_ms,
+    )
+
+
+def judge_tables(
+    record: RunRecord,
+    city: City,
+    oracle: Oracle,
+    windows: StoredWindows,
+    sensors: Iterable[SensorSummary],
+    events: Iterable[dict[str, Any]],
+    *,
+    repeated: int = 0,
+) -> TablesVerdict:
+    """Compare windows, summaries of sensors and alerts.
+
+    Alerts are apart whose window lost readings, or got late ones otherwise than planned, on an uncertain gateway; on
+    others nothing is excused.
+
+    Parameters
+    ----------
+    oracle : has been told all readings, and of the exclusions
+    events : as systems get them, each once
+    """
+    truth = oracle.windows()
+    verdict = verify(city, truth, windows, record.at_risk, oracle.late())
+    excused = {s.number for g in city.gateways if g.gateway_id in record.uncertain for s in g.segments}
+    return TablesVerdict(
+        windows=verdict,
+        sensors=verify_sensors(
+            city,
+            oracle,
+            truth.keys(),
+            sensors,
+            interval_ms=1000 * record.sensor_summary_s,
+            uncertain=record.uncertain,
+        ),
+        alerts=verify_alerts(
+            oracle.alerts(),
+            events,
+            until_ms=max(truth) + 1000 * record.window_s,
+            uncertain={segment: start_ms for segment, start_ms in verdict.unplanned.items() if segment in excused},
+            repeated=repeated,
+        ),
+    )
+
+
+def segments_at_risk(record: RunRecord, city: City) -> set[int]:
+    """Numbers of the segments of gateways that may have lost readings."""
+    return {s.number for g in city.gateways if record.at_risk.get(g.gateway_id) for s in g.segments}
+
+
+def _segment_facts(city: City) -> list[SegmentFacts]:
+    """What each gateway is configured to know of its segments; a neighbour on another gateway is none."""
+    facts = []
+    for gateway in city.gateways:
+        own = {segment.number for segment in gateway.segments}
+        facts += [
+            SegmentFacts(
+                number=segment.number,
+                is_freeway=segment.road_class == "freeway",
+                free_flow_kmh=segment.free_flow_kmh,
+                downstream=segment.downstream if segment.downstream in own else None,
+                has_unseen_lane=len(segment.sensor_ids) < segment.lanes,
+            )
+            for segment in gateway.segments
+        ]
+    return facts
