@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from simulator.commands.config import from_file
+from simulator.commands.scenario import ScenarioFile, StartTimeOfDay, chosen_scenario
 from simulator.commands.terminal import console, failure
 from simulator.faults.schedule import NEEDS_REAL_GATEWAY, Chaos, expand
 from simulator.run.options import Break, NucleusProfile, RunOptions, TargetName
@@ -29,6 +30,8 @@ def run(
     duration: Annotated[int, typer.Option(min=1, help="Seconds of traffic, in real time.")] = 60,
     window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic and faults.")] = 1,
+    scenario: ScenarioFile = None,
+    start_time_of_day: StartTimeOfDay = None,
     profile: Annotated[NucleusProfile, typer.Option(help="Nucleus of the real gateways.")] = NucleusProfile.CLASSIC,
     chaos: Annotated[
         list[Chaos] | None, typer.Option(help="What to break on purpose in mid-run; give it several times, or all.")
@@ -56,6 +59,7 @@ def run(
     from botocore.exceptions import BotoCoreError, ClientError
 
     from simulator.city.layout import CityError
+    from simulator.city.scenario import ScenarioError
     from simulator.fleet.gateways import GatewayError
     from simulator.fleet.mqtt import DeviceConnectionError
     from simulator.local_cloud.assembly import AssemblyError
@@ -70,6 +74,10 @@ def run(
 
     if gateways_real is None:
         gateways_real = 2 if target is TargetName.LOCAL else 0
+    try:
+        day = chosen_scenario(scenario, start_time_of_day)
+    except (OSError, ScenarioError) as error:
+        raise failure(error) from error
     options = RunOptions(
         sensors=sensors,
         gateways=gateways,
@@ -77,6 +85,7 @@ def run(
         duration_s=duration,
         window_s=window_s,
         seed=seed,
+        scenario=day,
         profile=profile,
         chaos=expand(chaos or []),
         break_window=break_window,
@@ -119,6 +128,7 @@ def run(
         LocalCloudError,
         LocalNucleusError,
         OSError,
+        ScenarioError,
     ) as error:
         raise failure(error) from error
     raise typer.Exit(0 if result["ok"] else 1)

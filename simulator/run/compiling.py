@@ -50,6 +50,8 @@ def compile_report(
         "duration_s": options.duration_s,
         "window_s": options.window_s,
         "seed": options.seed,
+        "scenario": options.scenario.name,
+        "start_time_of_day": options.scenario.start_time_of_day.isoformat(),
         "profile": str(options.profile),
         "chaos_kinds": sorted(options.chaos),
         "chaos": chaos.happened,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from simulator.city.scenario import Scenario
 from simulator.faults.delivery import DeliveryFaults
 from simulator.faults.schedule import Chaos
 
@@ -43,6 +44,7 @@ class RunOptions:
     sensor_summary_s: int = 30
     lateness_ms: int = 2000
     seed: int = 1
+    scenario: Scenario = field(default_factory=Scenario)
     profile: NucleusProfile = NucleusProfile.CLASSIC
     chaos: frozenset[Chaos] = frozenset()
     break_window: Break = Break.NONE

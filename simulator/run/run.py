@@ -44,7 +44,7 @@ def run(
     """
     with step(console, f"lay out a city of {options.sensors:,} sensors on {options.gateways:,} gateways"):
         city = make_city(options.sensors, options.gateways, options.seed)
-        traffic = CityTraffic(city, options.seed)
+        traffic = CityTraffic(city, options.seed, options.scenario)
     clear(options.out)
     work_dir = options.out.absolute() / "work"
     work_dir.mkdir(parents=True)

@@ -69,25 +69,31 @@ class CellTransmission:
     """
 
     def __init__(self, network: Network, time_s: float = 0.0) -> None:
-        self.network = network
         self.time_s = time_s
         self.vehicles: FloatArray = np.zeros(network.cell_count)
         self.entry_queue: FloatArray = np.zeros(network.corridor_count)
         self.ramp_queue: FloatArray = np.zeros(network.cell_count)
         self.vehicles_arrived = 0.0
         self.vehicles_departed = 0.0
-        self._queue_vehicles = QUEUE_DENSITY * network.critical_vehicles
         self._kept = 1.0 - network.off_ramp_share
         self._ramp_cell = np.flatnonzero(network.on_ramp_veh_s)
         self._ramp_corridor = network.corridor_of_cell[self._ramp_cell]
-        self._limits: tuple[float, _StepLimits] | None = None
         self._state: TrafficState | None = None
+        self.use(network)
+
+    def use(self, network: Network) -> None:
+        """Go on under other conditions on the same roads, as `Network.in_weather` makes them."""
+        self.network = network
+        self._queue_vehicles = QUEUE_DENSITY * network.critical_vehicles
+        self._limits: tuple[float, _StepLimits] | None = None
 
     def step(
         self,
         dt_s: float,
         *,
         demand_share: float | npt.ArrayLike = 1.0,
+        entry_factor: FloatArray | None = None,
+        ramp_factor: FloatArray | None = None,
         capacity_factor: FloatArray | None = None,
     ) -> None:
         """Move all traffic on by `dt_s` seconds.
@@ -98,6 +104,8 @@ class CellTransmission:
             Step; no vehicle and no wave may cross a whole cell in it. Signals hold their colour during a step.
         demand_share
             Share of the design demand at entries and on-ramps: one number, or one per corridor.
+        entry_factor, ramp_factor
+            Factors of at least 0 on that, float64, one per corridor and one per cell; None means 1 everywhere.
         capacity_factor
             Share of capacity left by incidents, float64, one per cell; None means 1 everywhere.
 
@@ -113,14 +121,16 @@ class CellTransmission:
 
         allowed = np.where(vehicles > self._queue_vehicles, 1.0 - network.capacity_drop, 1.0)
         if capacity_factor is not None:
-            if capacity_factor.shape != vehicles.shape:
-                raise StepError("capacity_factor", capacity_factor.shape, f"give one factor per cell, {vehicles.shape}")
+            self._check_factor("capacity_factor", capacity_factor, vehicles.size)
             allowed = np.minimum(allowed, capacity_factor)
         allowed[network.signal_cell[~self._green()]] = 0.0
         sending = np.minimum(limits.free_share * vehicles, limits.capacity * allowed)
         receiving = np.minimum(limits.capacity, limits.wave_share * np.maximum(network.jam_vehicles - vehicles, 0.0))
 
         ramp_arrivals = limits.ramp * share[self._ramp_corridor]
+        if ramp_factor is not None:
+            self._check_factor("ramp_factor", ramp_factor, vehicles.size)
+            ramp_arrivals = ramp_arrivals * ramp_factor[self._ramp_cell]
         ramp_waiting = self.ramp_queue[self._ramp_cell] + ramp_arrivals
         ramp_served = np.minimum(ramp_waiting, 0.5 * receiving[self._ramp_cell])
         receiving[self._ramp_cell] -= ramp_served
@@ -131,6 +141,9 @@ class CellTransmission:
         outflow = np.minimum(sending, room_ahead / self._kept)
 
         entry_arrivals = limits.entry * share
+        if entry_factor is not None:
+            self._check_factor("entry_factor", entry_factor, network.corridor_count)
+            entry_arrivals = entry_arrivals * entry_factor
         entry_waiting = self.entry_queue + entry_arrivals
         entry_served = np.minimum(entry_waiting, receiving[network.first_cell])
 
@@ -190,6 +203,13 @@ class CellTransmission:
             density_veh_m_lane=vehicles / (network.length_m * network.lanes),
             speed_m_s=speed,
         )
+
+    @staticmethod
+    def _check_factor(name: str, factor: FloatArray, size: int) -> None:
+        if factor.shape != (size,):
+            raise StepError(name, factor.shape, f"give {size} factors")
+        if not np.all(factor >= 0.0):
+            raise StepError(name, float(factor.min()), "give factors of at least 0")
 
     def _checked_share(self, demand_share: float | npt.ArrayLike) -> FloatArray:
         share = np.asarray(demand_share, dtype=np.float64)

@@ -60,6 +60,9 @@ WEEKDAY = DemandProfile(
 )
 """A working day: about 1 at 08:00 and at 17:30, three fifths at midday, a tenth at night."""
 
+HOLIDAY = DemandProfile(base=0.07, peaks=(Peak(centre_s=14.5 * 3600, width_s=3.4 * 3600, height=0.62),))
+"""A day off: nobody commutes, one broad hump in the afternoon, two thirds of a working day's peak."""
+
 
 def day_noise(roads: int, rng: np.random.Generator, spread: float = 0.05) -> npt.NDArray[np.float64]:
     """Draw one factor per road by which this day differs from the profile: lognormal with mean 1.

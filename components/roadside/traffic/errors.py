@@ -34,5 +34,9 @@ class DemandError(TrafficError):
     """A demand profile without meaning."""
 
 
+class WeatherError(TrafficError):
+    """Weather that would make roads faster than they are, or impassable."""
+
+
 class SensorError(TrafficError):
     """A sensor that stands on no road, a sampling interval without length, or a fault that is none."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from roadside.traffic.errors import NetworkError
+from roadside.traffic.errors import NetworkError, WeatherError
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
@@ -161,6 +161,34 @@ class Network:
     @property
     def corridor_count(self) -> int:
         return self.first_cell.size
+
+    def in_weather(
+        self, free_flow_share: float | npt.NDArray[np.float64], capacity_share: float | npt.NDArray[np.float64]
+    ) -> Network:
+        """The same roads with these shares of free-flow speed and capacity: one number, or one per cell.
+
+        Jam density stays, so the wave speed follows: w = q_max / (k_j - q_max / v_f).
+
+        Raises
+        ------
+        WeatherError
+            when a share is not above 0 and at most 1, or leaves so little speed that capacity needs more than a jam.
+        """
+        for field, share in (("free_flow_share", free_flow_share), ("capacity_share", capacity_share)):
+            if not np.all((np.asarray(share) > 0.0) & (np.asarray(share) <= 1.0)):
+                raise WeatherError(field, float(np.min(share)), "give shares above 0 and at most 1")
+        free_flow_m_s = self.free_flow_m_s * free_flow_share
+        capacity_veh_s = self.capacity_veh_s * capacity_share
+        critical_vehicles = capacity_veh_s / free_flow_m_s * self.length_m
+        if np.any(critical_vehicles >= self.jam_vehicles):
+            raise WeatherError("free_flow_share", float(np.min(free_flow_share)), "capacity would be denser than a jam")
+        return replace(
+            self,
+            free_flow_m_s=free_flow_m_s,
+            capacity_veh_s=capacity_veh_s,
+            critical_vehicles=critical_vehicles,
+            wave_m_s=capacity_veh_s * self.length_m / (self.jam_vehicles - critical_vehicles),
+        )
 
     @classmethod
     def of(cls, corridors: Sequence[Corridor]) -> Network:

@@ -159,11 +159,6 @@ def test_impossible_numbers_are_refused_by_flag_and_value(arguments: dict[str, i
     assert caught.value.value == value
 
 
-def test_traffic_refuses_a_time_outside_the_day() -> None:
-    with pytest.raises(CityError, match="--start-time-of-day 86400"):
-        CityTraffic(make_city(10, 1), start_time_of_day_s=86_400.0)
-
-
 def test_the_same_seed_gives_the_same_bytes() -> None:
     city = make_city(600, 3)
 
