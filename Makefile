@@ -5,6 +5,7 @@ SENSORS ?= 50000
 GATEWAYS ?= 200
 DURATION ?= 60
 ARGS ?=
+WORKERS ?= 2
 PYTHON ?= python3
 
 .DEFAULT_GOAL := help
@@ -40,7 +41,7 @@ endef
 help:
 	@echo 'make demo    run the city on this machine: sensors to alerts, checked against an oracle'
 	@echo '             (SENSORS=50000 GATEWAYS=200 DURATION=60 ARGS=...)'
-	@echo 'make test    run every test (ARGS=... goes to pytest)'
+	@echo 'make test    run every test (ARGS=... goes to pytest, WORKERS=0 runs them one by one)'
 	@echo 'make check   lint, format, types, import rules'
 	@echo 'make bench   measure the Aggregator against its peers and its bars'
 	@echo 'make build   build the Greengrass components, print their digests'
@@ -52,7 +53,7 @@ demo: $(VENV_READY) $(CLOUD_READY) layer
 	@.venv/bin/python -m simulator run --sensors $(SENSORS) --gateways $(GATEWAYS) --duration $(DURATION) $(ARGS)
 
 test: $(VENV_READY) $(CLOUD_READY) layer
-	@.venv/bin/python -m pytest $(ARGS)
+	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: $(VENV_READY)
 	@.venv/bin/ruff check
