@@ -20,6 +20,16 @@ class Svg:
         size = f'viewBox="0 0 {self.width:g} {self.height:g}"'
         return f'<svg {size} role="img" aria-label="{html.escape(self._label)}">{"".join(self._marks)}</svg>'
 
+    def document(self) -> str:
+        """The drawing as a file of its own, on white."""
+        size = f'width="{self.width:g}" height="{self.height:g}" viewBox="0 0 {self.width:g} {self.height:g}"'
+        style = 'style="background:#fff;font-family:system-ui,sans-serif;font-size:12px"'
+        label = html.escape(self._label)
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style} role="img" aria-label="{label}">'
+            f"{''.join(self._marks)}</svg>\n"
+        )
+
     def rect(self, x: float, y: float, width: float, height: float, fill: str, tip: str = "") -> None:
         box = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{max(height, 0):.1f}"'
         self._mark("rect", f'{box} rx="1.5" fill="{fill}"', tip)

@@ -71,6 +71,10 @@ class Recording:
 
     With `stations_per_gateway` a freeway direction has as many gateways as it takes, in driving direction.
 
+    Attributes
+    ----------
+    roads : the freeway segments of each direction, in driving direction
+
     Raises
     ------
     RecordingError
@@ -79,7 +83,16 @@ class Recording:
 
     def __init__(self, folder: Path, freeway_free_flow_kmh: float, stations_per_gateway: int | None = None) -> None:
         self.folder = folder
-        self.gateways = _gateways(folder / "sensors.csv", freeway_free_flow_kmh, stations_per_gateway)
+        plans = _gateways(folder / "sensors.csv", freeway_free_flow_kmh)
+        self.roads = {
+            plan.gateway_id: tuple(segment.id for segment in _in_driving_direction(plan.segments))
+            for plan in plans
+            if _is_freeway(plan)
+        }
+        if stations_per_gateway is None:
+            self.gateways = plans
+        else:
+            self.gateways = tuple(part for plan in plans for part in _split(plan, stations_per_gateway))
         self.reading_files = sorted(p for p in folder.glob("readings*.csv*") if p.name.endswith((".csv", ".csv.gz")))
         if not self.reading_files:
             raise RecordingError(f"{folder}: no readings*.csv or readings*.csv.gz; name a folder that holds recordings")
@@ -152,9 +165,7 @@ def _sensor_fault(row: dict[str, str], seen: set[str]) -> str | None:
     return None
 
 
-def _gateways(
-    path: Path, freeway_free_flow_kmh: float, stations_per_gateway: int | None
-) -> tuple[RecordedGateway, ...]:
+def _gateways(path: Path, freeway_free_flow_kmh: float) -> tuple[RecordedGateway, ...]:
     sensors = _sensors(path)
     if not sensors:
         raise RecordingError(f"{path}: holds no sensor")
@@ -182,15 +193,16 @@ def _gateways(
         )
         first_sensor_number += len(rows)
         by_gateway.setdefault(gateway_id, []).append(segment)
-    plans = [RecordedGateway(gateway_id, tuple(segments)) for gateway_id, segments in sorted(by_gateway.items())]
-    if stations_per_gateway is None:
-        return tuple(plans)
-    return tuple(part for plan in plans for part in _split(plan, stations_per_gateway))
+    return tuple(RecordedGateway(gateway_id, tuple(segments)) for gateway_id, segments in sorted(by_gateway.items()))
+
+
+def _is_freeway(plan: RecordedGateway) -> bool:
+    return all(segment.road_class == "freeway" for segment in plan.segments)
 
 
 def _split(plan: RecordedGateway, stations: int) -> Iterator[RecordedGateway]:
     """A freeway direction as gateways of so many segments each, in driving direction; other roads as they are."""
-    if any(segment.road_class != "freeway" for segment in plan.segments):
+    if not _is_freeway(plan):
         yield plan
         return
     ordered = _in_driving_direction(plan.segments)
