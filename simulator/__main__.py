@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from simulator.commands.city import city
 from simulator.commands.evaluate import evaluate
 from simulator.commands.health import health
 from simulator.commands.learn import learn
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run a city on this machine: sensors, gateways, cloud and alerts, checked against an oracle.",
 )
-for command in (run, replay, learn, health, evaluate, plan, week, local):
+for command in (run, city, replay, learn, health, evaluate, plan, week, local):
     app.command()(command)
 
 if __name__ == "__main__":

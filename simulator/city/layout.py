@@ -2,7 +2,6 @@
 
 `make_city` is pure: the same numbers give the same city, whatever the machine. Segments line up in corridors in
 gateway order, so a corridor runs on from one gateway to the next, as the pairing of neighbours in the cloud needs it.
-The city lies in the open sea (Dogger Bank), where no map can mistake it for a real one.
 """
 
 from __future__ import annotations
@@ -23,17 +22,9 @@ from roadside.traffic import (
     SensorLayout,
     Signal,
 )
+from simulator.city.geography import Grid
 
 RoadClass = Literal["freeway", "ramp", "arterial"]
-
-CENTRE_LATITUDE, CENTRE_LONGITUDE = 54.8, 2.3
-METRES_PER_DEGREE = 111_320.0
-DISTRICTS = (
-    ("Northgate", "Beacon Hill", "Saltmarsh"),
-    ("Westfield", "Old Town", "Harbour"),
-    ("Millbrook", "Southbank", "Lighthouse"),
-)
-"""Names on the map, north to south and west to east."""
 
 FREEWAY_SHARE = 0.6
 
@@ -90,6 +81,8 @@ class GatewayPlan:
 
     gateway_id: str
     district: str
+    latitude: float
+    longitude: float
     segments: tuple[SegmentPlan, ...]
     first_sensor_number: int
     sensor_count: int
@@ -129,6 +122,8 @@ class City:
         The roads as cells, corridor after corridor, and where each sensor stands, in order of sensor number.
     segment_cells : intp, (segments, 2)
         First cell and one past the last cell of each segment, by segment number.
+    grid
+        Where the gateways lie.
     """
 
     gateways: tuple[GatewayPlan, ...]
@@ -136,6 +131,7 @@ class City:
     network: Network
     layout: SensorLayout
     segment_cells: npt.NDArray[np.intp]
+    grid: Grid
 
     @property
     def sensor_count(self) -> int:
@@ -166,6 +162,10 @@ class _Slot:
     def cells(self) -> int:
         stations = math.ceil(self.sensor_count / self.design.lanes)
         return stations + self.design.cells_without_sensor
+
+    @property
+    def length_m(self) -> float:
+        return self.cells * self.design.cell_m
 
 
 def make_city(sensors: int = 50_000, gateways: int = 200, seed: int = 1, *, sensors_per_segment: int = 10) -> City:
@@ -211,12 +211,17 @@ def make_city(sensors: int = 50_000, gateways: int = 200, seed: int = 1, *, sens
             lane[numbers] = place % design.lanes
             segment_cells[slot.number] = next_cell, next_cell + slot.cells
             next_cell += slot.cells
+    of_gateway: list[list[_Slot]] = [[] for _ in range(gateways)]
+    for slot in slots:
+        of_gateway[slot.gateway].append(slot)
+    grid = _grid_for(of_gateway)
     return City(
-        gateways=_gateway_plans(slots, speed_kmh, downstream, gateways, rng),
+        gateways=tuple(_gateway_plans(of_gateway, grid, speed_kmh, downstream, rng)),
         corridors=tuple(plans),
         network=Network.of(corridors),
         layout=SensorLayout(cell=cell, lane=lane),
         segment_cells=segment_cells,
+        grid=grid,
     )
 
 
@@ -327,33 +332,37 @@ def _cell(
     )
 
 
+def _grid_for(of_gateway: Sequence[Sequence[_Slot]]) -> Grid:
+    """Blocks so large that the longest road through one has room."""
+    longest_m = max(
+        sum(slot.length_m for slot in members if slot.design is design)
+        for members in of_gateway
+        for design in (FREEWAY, ARTERIAL)
+    )
+    return Grid(len(of_gateway), longest_m)
+
+
 def _gateway_plans(
-    slots: Sequence[_Slot],
+    of_gateway: Sequence[Sequence[_Slot]],
+    grid: Grid,
     speed_kmh: Sequence[float],
     downstream: Mapping[int, int],
-    gateways: int,
     rng: np.random.Generator,
-) -> tuple[GatewayPlan, ...]:
-    """Put the gateways on a square grid, row by row and to and fro, so that neighbours by number are neighbours."""
-    of_gateway: list[list[_Slot]] = [[] for _ in range(gateways)]
-    for slot in slots:
-        of_gateway[slot.gateway].append(slot)
-    columns = math.ceil(math.sqrt(gateways))
-    rows = math.ceil(gateways / columns)
-    block_m = max(len(members) for members in of_gateway) * 300.0
-    plans: list[GatewayPlan] = []
+) -> Iterator[GatewayPlan]:
+    """Each gateway in the middle of its block, its segments along the freeway and the street that lead through."""
+    phases = rng.uniform(size=(2, grid.rows)).tolist()
     for gateway, members in enumerate(of_gateway):
-        row, along = divmod(gateway, columns)
-        eastward = row % 2 == 0
-        column = along if eastward else columns - 1 - along
+        row, column = grid.block(gateway)
         gateway_id = f"gw-{gateway:03d}"
+        freeways = sum(slot.design is FREEWAY for slot in members)
         segments: list[SegmentPlan] = []
         for slot in members:
-            share = (slot.index + 0.5) / len(members)
-            x_m = (column + (share if eastward else 1.0 - share) - columns / 2) * block_m
-            y_m = (rows / 2 - row - 0.5) * block_m + rng.normal(0.0, 150.0)
-            latitude = CENTRE_LATITUDE + y_m / METRES_PER_DEGREE
-            longitude = CENTRE_LONGITUDE + x_m / (METRES_PER_DEGREE * math.cos(math.radians(CENTRE_LATITUDE)))
+            is_freeway = slot.design is FREEWAY
+            # The freeways of a gateway come first.
+            place, of = (slot.index, freeways) if is_freeway else (slot.index - freeways, len(members) - freeways)
+            latitude, longitude = grid.on_road(
+                gateway, (place + 0.5) / of, is_freeway=is_freeway, phase=phases[is_freeway][row]
+            )
             first_in_gateway = slot.first_sensor_number - members[0].first_sensor_number
             segments.append(
                 SegmentPlan(
@@ -364,20 +373,21 @@ def _gateway_plans(
                     lanes=slot.design.lanes,
                     first_sensor_number=slot.first_sensor_number,
                     sensor_ids=tuple(
-                        f"{gateway_id}-s{first_in_gateway + place:04d}" for place in range(slot.sensor_count)
+                        f"{gateway_id}-s{number:04d}"
+                        for number in range(first_in_gateway, first_in_gateway + slot.sensor_count)
                     ),
-                    latitude=round(latitude, 6),
-                    longitude=round(longitude, 6),
+                    latitude=latitude,
+                    longitude=longitude,
                     downstream=downstream.get(slot.number),
                 )
             )
-        plans.append(
-            GatewayPlan(
-                gateway_id=gateway_id,
-                district=DISTRICTS[3 * row // rows][3 * column // columns],
-                segments=tuple(segments),
-                first_sensor_number=members[0].first_sensor_number,
-                sensor_count=sum(slot.sensor_count for slot in members),
-            )
+        latitude, longitude = grid.centre(gateway)
+        yield GatewayPlan(
+            gateway_id=gateway_id,
+            district=grid.district(row, column),
+            latitude=latitude,
+            longitude=longitude,
+            segments=tuple(segments),
+            first_sensor_number=members[0].first_sensor_number,
+            sensor_count=sum(slot.sensor_count for slot in members),
         )
-    return tuple(plans)

@@ -9,7 +9,7 @@ import yaml
 from cloud.app import FLEET
 from cloud.config import Config, ConfigError
 from cloud.paths import ROOT
-from simulator.city.layout import DISTRICTS
+from simulator.city.geography import DISTRICTS
 from tests.infrastructure.cloud.conftest import Synthesised
 
 IOT = "arn:<AWS::Partition>:iot:<AWS::Region>:<AWS::AccountId>"
