@@ -9,7 +9,17 @@ from simulator.commands.config import from_file
 from simulator.commands.scenario import ScenarioFile, StartTimeOfDay, chosen_scenario
 from simulator.commands.terminal import console, failure
 from simulator.faults.schedule import NEEDS_REAL_GATEWAY, Chaos, expand
-from simulator.run.options import Break, NucleusProfile, RunOptions, TargetName
+from simulator.fleet.pace import REAL_TIME
+from simulator.run.options import Break, NucleusProfile, RunOptions, TargetName, speed_of
+
+
+def _checked_speed(speed: str) -> str:
+    """The flag as it is, if it is a speed."""
+    try:
+        speed_of(speed)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    return speed
 
 
 def run(
@@ -24,10 +34,12 @@ def run(
     gateways_real: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Gateways that run as real component processes over real IPC: 2, and none at --target memory."
+            min=0,
+            help="Gateways that run as real component processes over real IPC: 2, or none where these cannot be "
+            "(--target memory, --speed).",
         ),
     ] = None,
-    duration: Annotated[int, typer.Option(min=1, help="Seconds of traffic, in real time.")] = 60,
+    duration: Annotated[int, typer.Option(min=1, help="Seconds of traffic.")] = 60,
     window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic and faults.")] = 1,
     scenario: ScenarioFile = None,
@@ -43,6 +55,14 @@ def run(
         TargetName,
         typer.Option(help="What stands behind the gateways: the local cloud, or its rules alone, in this process."),
     ] = TargetName.LOCAL,
+    speed: Annotated[
+        str,
+        typer.Option(
+            callback=_checked_speed,
+            metavar="N|max",
+            help="Let the time of the readings go N times as fast, or as fast as work allows.",
+        ),
+    ] = "1",
     auth: Annotated[bool, typer.Option(help="Enforce IAM and IoT policies in the local cloud.")] = True,
     archive: Annotated[
         bool, typer.Option(help="Keep the raw readings in the folder, for `verify` to judge the run again.")
@@ -73,7 +93,7 @@ def run(
     from simulator.run.target import Target
 
     if gateways_real is None:
-        gateways_real = 2 if target is TargetName.LOCAL else 0
+        gateways_real = 2 if target is TargetName.LOCAL and speed_of(speed) == REAL_TIME else 0
     try:
         day = chosen_scenario(scenario, start_time_of_day)
     except (OSError, ScenarioError) as error:
@@ -90,10 +110,13 @@ def run(
         chaos=expand(chaos or []),
         break_window=break_window,
         target=target,
+        speed=speed_of(speed),
         auth=auth,
         archive=archive,
         out=out,
     )
+    if gateways_real and options.speed != REAL_TIME:
+        raise failure(ValueError("--gateways-real needs --speed 1: a real process has the machine's clock"))
     if target is TargetName.MEMORY:
         for flag, is_given in (
             ("--gateways-real", gateways_real > 0),

@@ -7,25 +7,27 @@ that `stepped_interpreter` makes: `stepped_process.py` runs the component's modu
 
 import os
 import shlex
-import time
 from pathlib import Path
 from typing import Final
+
+from roadside.runtime.ports import Clock
 
 LAUNCHER: Final = Path(__file__).with_name("stepped_process.py")
 WIDTH: Final = 20
 
 
 class SteppedClock:
-    """The machine's clock with a wall reading that is off by `offset_ms`. Implements Clock."""
+    """A clock whose wall reading is off by `offset_ms` from that of `true`. Implements Clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, true: Clock) -> None:
         self.offset_ms = 0
+        self._true = true
 
     def wall_ms(self) -> int:
-        return time.time_ns() // 1_000_000 + self.offset_ms
+        return self._true.wall_ms() + self.offset_ms
 
     def steady_ms(self) -> int:
-        return time.monotonic_ns() // 1_000_000
+        return self._true.steady_ms()
 
 
 def stepped_interpreter(environment: Path, folder: Path) -> Path:

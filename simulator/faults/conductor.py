@@ -1,6 +1,5 @@
 """Carries out a schedule of faults on a running fleet, and keeps account of what happened."""
 
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -42,10 +41,10 @@ class ChaosConductor:
             act = self._waiting.pop(0)
             at_s = self._now_s()
             self._do(act)
-            self._note(act, min(at_s, time.time() - self._start_s))
+            self._note(act, min(at_s, self._fleet.pace.now_s() - self._start_s))
 
     def _now_s(self) -> float:
-        return min(time.time() - self._start_s, self._fleet.fed_s)
+        return min(self._fleet.pace.now_s() - self._start_s, self._fleet.fed_s)
 
     def counts(self) -> dict[str, int]:
         """How often each kind of fault began."""

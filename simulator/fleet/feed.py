@@ -23,16 +23,26 @@ class CityFeed:
     Attributes
     ----------
     generated, invalid, duplicates : readings so far; `generated` counts valid and invalid ones once
+    slices : of a second, at whose ends readings are handed over
     raw_messages, raw_bytes : what the same readings are when every sensor publishes its own JSON
     """
 
-    def __init__(self, city: City, traffic: CityTraffic, delivery: Delivery, witness: Witness, start_ms: int) -> None:
+    def __init__(
+        self,
+        city: City,
+        traffic: CityTraffic,
+        delivery: Delivery,
+        witness: Witness,
+        start_ms: int,
+        slices: int = SLICES,
+    ) -> None:
         self.generated = self.invalid = self.duplicates = 0
         self.raw_messages = self.raw_bytes = 0
         self._traffic = traffic
         self._delivery = delivery
         self._witness = witness
         self._start_ms = start_ms
+        self.slices = slices
         self._later: dict[int, list[Readings]] = defaultdict(list)
         self._first_sensor = np.array([gateway.first_sensor_number for gateway in city.gateways])
         self._id_bytes = np.array(
@@ -68,11 +78,11 @@ class CityFeed:
         """
         parts = self._later.pop(second, [])
         if not parts:
-            return [iter(()) for _ in range(SLICES)]
+            return [iter(()) for _ in range(self.slices)]
         arrived = Readings(*(np.concatenate([getattr(p, n) for p in parts]) for n in Readings.__dataclass_fields__))
-        slice_ms = 1000 // SLICES
+        slice_ms = 1000 // self.slices
         slice_of_row = np.maximum((arrived.timestamp_ms - self._start_ms - 1000 * second) // slice_ms, 0)
-        return [self._by_gateway(arrived.rows(np.flatnonzero(slice_of_row == part))) for part in range(SLICES)]
+        return [self._by_gateway(arrived.rows(np.flatnonzero(slice_of_row == part))) for part in range(self.slices)]
 
     def _by_gateway(self, arrived: Readings) -> Iterator[tuple[int, Readings]]:
         gateway = np.searchsorted(self._first_sensor, arrived.sensor, side="right") - 1

@@ -12,14 +12,17 @@ from components.build import build_local
 from simulator.city.layout import City, GatewayPlan
 from simulator.faults.clocks import stepped_interpreter
 from simulator.faults.schedule import Chaos
-from simulator.fleet.feed import SLICES, CityFeed
+from simulator.fleet.feed import CityFeed
 from simulator.fleet.gateways import AckQueue, LocalGateway, RealGateway
 from simulator.fleet.link import Connection, Meter, MeteredLink
+from simulator.fleet.pace import REAL_TIME, Pace
 from simulator.local_nucleus import ComponentDeployment
 from simulator.run.options import RunOptions
 
 CONNECTING_AT_ONCE: Final = 16
 POLL_S: Final = 0.05
+IN_FLIGHT: Final = 2  # messages a gateway may have under way, in the mean, before the run's time waits for the cloud
+HOLD_S: Final = 30.0  # at most, for one second of readings
 
 
 class Fleet:
@@ -37,10 +40,12 @@ class Fleet:
         options: RunOptions,
         city: City,
         connect: Callable[[str], Connection],
+        pace: Pace,
         work_dir: Path,
         environment_python: Path,
     ) -> None:
         self.meter = Meter()
+        self.pace = pace
         self.real: list[RealGateway] = []
         self.local: list[LocalGateway] = []
         self.gateways: list[RealGateway | LocalGateway] = []
@@ -79,30 +84,34 @@ class Fleet:
         duration_s = self._options.duration_s
         second = 0
         caught_up_s = 0.0
-        delivered_s = time.monotonic() + max(0.0, start_ms / 1000 - time.time())
+        self._serve_until(start_ms / 1000)
+        self.pace.start()
+        delivered_s = time.monotonic()
         while second < duration_s or not feed.exhausted:
+            self._hold_back()
             if second < duration_s:
                 feed.draw(second)
             for part, arrivals in enumerate(feed.deliver(second), start=1):
-                self.fed_s = second + part / SLICES
+                self.fed_s = second + part / feed.slices
                 due_s = start_ms / 1000 + self.fed_s
                 self._serve_until(due_s)
                 for real in self.real:
                     real.lag_ms = round(1000 * max(0.0, time.time() - due_s))
                 for index, readings in arrivals:
                     self.gateways[index].deliver(readings)
-                self.longest_stall_s = max(self.longest_stall_s, time.monotonic() - delivered_s - 1 / SLICES)
+                if self._options.speed == REAL_TIME:  # at any other the gateways' time stands still with the machine
+                    self.longest_stall_s = max(self.longest_stall_s, time.monotonic() - delivered_s - 1 / feed.slices)
                 delivered_s = time.monotonic()
             on_second(second)
             second += 1
             if second == duration_s:
-                caught_up_s = time.time() - start_ms / 1000
+                caught_up_s = self.pace.elapsed_s()
         self.fed_s = float("inf")
         return duration_s / caught_up_s
 
     def serve(self, seconds: float) -> None:
         """Let the gateways go on without new readings."""
-        self._serve_until(time.time() + seconds)
+        self._serve_until(self.pace.now_s() + seconds)
 
     def under_way(self, starts_ms: Collection[int], summary_ends_ms: Collection[int]) -> int:
         """Messages with readings that wait for a process, and what was not acknowledged yet.
@@ -126,11 +135,31 @@ class Fleet:
     def _serve_until(self, at_s: float) -> None:
         """Serve, and at least once: a machine that is behind still has to take acknowledgements."""
         while True:
-            self._serve_once(max(0.0, min(at_s - time.time(), POLL_S)))
-            if time.time() >= at_s:
+            next_s = self._next_s(at_s)
+            self._serve_once(max(0.0, min(self.pace.wait_s(next_s), POLL_S)), next_s)
+            if self.pace.now_s() >= at_s:
                 return
 
-    def _serve_once(self, wait_s: float) -> None:
+    def _hold_back(self) -> None:
+        """At another speed than real time, let the run's time stand still while the cloud is behind.
+
+        Otherwise gateways would repeat what the cloud had no time to acknowledge, and merge what they could not send.
+        """
+        if self._options.speed == REAL_TIME:
+            return
+        until_s = time.monotonic() + HOLD_S
+        most = IN_FLIGHT * len(self.gateways)
+        while sum(gateway.link.in_flight for gateway in self.gateways) > most and time.monotonic() < until_s:
+            self._serve_once(POLL_S, self.pace.now_s())
+
+    def _next_s(self, at_s: float) -> float:
+        """Up to when the run's time may go on at one go: a gateway that is to be woken before then has its turn."""
+        if self._options.speed == REAL_TIME:
+            return at_s
+        wake_ms = min((local.wake_ms for local in self._served), default=0)
+        return min(at_s, max(self.pace.now_s(), wake_ms / 1000))
+
+    def _serve_once(self, wait_s: float, next_s: float) -> None:
         self.on_poll()
         try:
             gateway, payload = self._acks.get(timeout=wait_s)
@@ -140,7 +169,8 @@ class Fleet:
                 gateway.on_ack(payload)
         except queue.Empty:
             pass  # nobody was acknowledged
-        now_ms = time.monotonic_ns() // 1_000_000
+        self.pace.reach(next_s)
+        now_ms = self.pace.clock.steady_ms()
         for local in self._served:
             if local.wake_ms <= now_ms:
                 local.tick()
@@ -157,7 +187,7 @@ class Fleet:
                 deployment = deployment or self._built()
                 gateway = self._real(plan, link, deployment, as_json=index % 2 == 0)
             else:
-                gateway = LocalGateway(plan, self._configuration(plan), link, self._acks)
+                gateway = LocalGateway(plan, self._configuration(plan), link, self._acks, self.pace.clock)
                 self.local.append(gateway)
             self.gateways.append(gateway)
         self._served = list(self.local)

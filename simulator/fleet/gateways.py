@@ -18,6 +18,7 @@ from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
 from roadside.contract.codec import encode_frame
 from roadside.contract.summary import ReadingFrame
+from roadside.runtime.ports import Clock
 from roadside.runtime.settings import load_settings
 from roadside.runtime.store import GatewayStore
 from simulator.city.layout import GatewayPlan
@@ -41,14 +42,16 @@ class GatewayError(Exception):
 class LocalGateway:
     """A gateway's pipeline in this process, with everything but the process and the IPC.
 
-    Its wall clock can be stepped.
+    Its wall clock can be stepped off `clock`, the run's.
     """
 
-    def __init__(self, plan: GatewayPlan, configuration: dict[str, Any], link: MeteredLink, acks: "AckQueue") -> None:
+    def __init__(
+        self, plan: GatewayPlan, configuration: dict[str, Any], link: MeteredLink, acks: "AckQueue", clock: Clock
+    ) -> None:
         self.plan = plan
         self.link = link
         self.wake_ms = 0
-        self._clock = SteppedClock()
+        self._clock = SteppedClock(clock)
         store = GatewayStore.open(None, self._clock.wall_ms())
         settings = load_settings(AggregatorSettings, configuration)
         self._pipeline = Pipeline(

@@ -20,7 +20,7 @@ ALWAYS_MS: Final = 0  # of an event, which is waited for whenever it was
 class Meter:
     """Counts of all links of a run, and the seconds from the end of each window to its acknowledgement.
 
-    Windows that end after `latency_until_s` (epoch seconds) are not timed: silence closes them.
+    Windows that end after `latency_until_s` (epoch seconds) are not timed: silence closes the last ones.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Meter:
         self.message_bytes = 0
         self.refused = 0
         self.stored_windows = 0
-        self.latency_until_s = float("inf")
+        self.latency_until_s = 0.0
         self.latencies_s: list[float] = []
         self.latency_by_end = LatencyByEnd()
 
@@ -91,6 +91,11 @@ class MeteredLink:
         """
         with self._lock:
             return sum(at_ms <= until_ms for _, at_ms in self._sent.values())
+
+    @property
+    def in_flight(self) -> int:
+        """Messages that were published over a connection that stands, and of which the cloud has said nothing yet."""
+        return len(self._sent) if self.connected else 0
 
     @property
     def connected(self) -> bool:

@@ -1,9 +1,11 @@
 """What a run found, gathered for its report."""
 
 from dataclasses import asdict
+from typing import Final
 
 from simulator.city.layout import City
 from simulator.fleet.fleet import Fleet
+from simulator.fleet.pace import REAL_TIME
 from simulator.run.conducting import Conducted, planned_faults
 from simulator.run.options import RunOptions
 from simulator.run.report import Report, latency_summary, ratio
@@ -12,6 +14,8 @@ from simulator.verification.alerts import AlertVerdict
 from simulator.verification.lake import LakeVerdict
 from simulator.verification.sensors import SensorVerdict
 from simulator.verification.windows import Verdict
+
+NO_LATENCIES: Final = "latencies are measured in real time only: give --speed 1"
 
 
 def compile_report(
@@ -89,6 +93,8 @@ def compile_report(
         "raw_bytes": feed.raw_bytes,
         "message_reduction": ratio(feed.raw_messages, meter.messages),
         "byte_reduction": ratio(feed.raw_bytes, meter.message_bytes),
+        "speed": "max" if options.speed is None else options.speed,
+        "latency_missing_because": None if options.speed == REAL_TIME else NO_LATENCIES,
         "latency_s": latency_summary(meter.latencies_s),
         "alert_latency_s": latency_summary(alert_latencies_s),
         "alert_latency_from_closing_s": latency_summary([s - options.lateness_ms / 1000 for s in alert_latencies_s]),

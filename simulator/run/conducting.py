@@ -1,6 +1,5 @@
 """The running part of a run: traffic, faults and gateways in real time."""
 
-import time
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -11,8 +10,9 @@ from simulator.city.traffic import CityTraffic
 from simulator.faults.conductor import ChaosConductor
 from simulator.faults.delivery import Delivery, DeliveryFaults
 from simulator.faults.schedule import ChaosParameters, delivery_faults, schedule
-from simulator.fleet.feed import CityFeed
+from simulator.fleet.feed import SLICES, CityFeed
 from simulator.fleet.fleet import Fleet
+from simulator.fleet.pace import REAL_TIME
 from simulator.run.options import RunOptions
 from simulator.run.series import Recorder, cpu_s
 from simulator.run.target import Target
@@ -45,13 +45,14 @@ def conduct(
     console: Console,
     witnesses: Sequence[Witness] = (),
 ) -> Conducted:
-    start_ms = (int(time.time()) + 1) * 1000
+    start_ms = (int(fleet.pace.now_s()) + 1) * 1000
     lateness_s = -(-options.lateness_ms // 1000)
     oracle = make_oracle(city, window_s=options.window_s, lateness_ms=options.lateness_ms)
     delivery = Delivery(
         planned_faults(options), options.seed, start_ms, options.duration_s, options.window_s, lateness_s
     )
-    feed = CityFeed(city, traffic, delivery, Witnesses((oracle, *witnesses)), start_ms)
+    slices = SLICES if options.speed == REAL_TIME else 1
+    feed = CityFeed(city, traffic, delivery, Witnesses((oracle, *witnesses)), start_ms, slices)
     acts = schedule(
         options.chaos,
         seed=options.seed,
@@ -59,7 +60,8 @@ def conduct(
         gateways=options.gateways,
         gateways_real=options.gateways_real,
     )
-    fleet.meter.latency_until_s = start_ms / 1000 + options.duration_s - lateness_s - 1
+    if options.speed == REAL_TIME:  # at any other a latency would be of two clocks
+        fleet.meter.latency_until_s = start_ms / 1000 + options.duration_s - lateness_s - 1
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -97,7 +99,9 @@ def conduct(
             recorder.take_when_due()
 
         fleet.on_poll = after_the_last_reading
-        conducted.cpu_cores = (cpu_s() - began_cpu_s) / (time.time() - start_ms / 1000)
+        conducted.cpu_cores = (cpu_s() - began_cpu_s) / fleet.pace.elapsed_s()
+        if not target.answers_at_once:
+            fleet.pace.start(REAL_TIME)
     return conducted
 
 

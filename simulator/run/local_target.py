@@ -45,6 +45,7 @@ class LocalTarget:
     """
 
     name = "local"
+    answers_at_once = False
 
     def __init__(self, cloud: LocalCloud, outputs: dict[str, str], network: Network | None) -> None:
         self.cloud = cloud

@@ -84,6 +84,7 @@ class MemoryTarget:
     """
 
     name = "memory"
+    answers_at_once = True
     network = None
     lake = None
 

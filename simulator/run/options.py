@@ -1,5 +1,6 @@
 """What a run is asked to do. One value, so that the report can repeat it."""
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -34,7 +35,10 @@ class NucleusProfile(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """A run. `window_s`, `lateness_ms` and the interval are what the gateways are configured with."""
+    """A run. `window_s`, `lateness_ms` and the interval are what the gateways are configured with.
+
+    `speed` is seconds of readings in a second; None is as fast as it goes.
+    """
 
     sensors: int = 50_000
     gateways: int = 200
@@ -49,7 +53,21 @@ class RunOptions:
     chaos: frozenset[Chaos] = frozenset()
     break_window: Break = Break.NONE
     target: TargetName = TargetName.LOCAL
+    speed: float | None = 1.0
     auth: bool = True
     archive: bool = True
     out: Path = Path("out")
     faults: DeliveryFaults = field(default_factory=DeliveryFaults)
+
+
+def speed_of(text: str) -> float | None:
+    """The speed that `N` or `max` asks for. Raises ValueError."""
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 1.0 <= speed < math.inf:
+        raise ValueError(f"{text!r} is no speed: give a number of at least 1, or max")
+    return speed

@@ -12,6 +12,7 @@ from aggregator.settings import MIN_IDLE_GRACE_MS
 from simulator.city.layout import City, make_city
 from simulator.city.traffic import CityTraffic
 from simulator.fleet.fleet import Fleet
+from simulator.fleet.pace import Pace
 from simulator.run.compiling import compile_report
 from simulator.run.conducting import Conducted, conduct
 from simulator.run.folder import clear
@@ -20,7 +21,7 @@ from simulator.run.memory_target import MemoryTarget
 from simulator.run.options import Break, RunOptions, TargetName
 from simulator.run.report import Report
 from simulator.run.series import write_recording
-from simulator.run.settling import settle
+from simulator.run.settling import ALLOWANCE_S, settle
 from simulator.run.steps import step
 from simulator.run.target import Target
 from simulator.verification.alerts import declared_exclusions
@@ -48,10 +49,11 @@ def run(
     clear(options.out)
     work_dir = options.out.absolute() / "work"
     work_dir.mkdir(parents=True)
-    with open_target(options, city, work_dir, console) as target:
+    pace = Pace(options.speed, options.duration_s + ALLOWANCE_S)
+    with open_target(options, city, pace, work_dir, console) as target:
         with step(console, "register the gateways"):
             target.admit([gateway.gateway_id for gateway in city.gateways])
-        fleet = Fleet(options, city, target.connect, work_dir, Path(sys.executable).parents[1])
+        fleet = Fleet(options, city, target.connect, pace, work_dir, Path(sys.executable).parents[1])
         with step(console, "connect the fleet"):
             fleet.__enter__()
         try:
@@ -107,13 +109,15 @@ def run(
     return report
 
 
-def open_target(options: RunOptions, city: City, work_dir: Path, console: Console) -> AbstractContextManager[Target]:
+def open_target(
+    options: RunOptions, city: City, pace: Pace, work_dir: Path, console: Console
+) -> AbstractContextManager[Target]:
     """What shall stand behind the gateways; it is there within the context."""
     match options.target:
         case TargetName.LOCAL:
             return local_target(options, city, work_dir, console)
         case TargetName.MEMORY:
-            return nullcontext(MemoryTarget())
+            return nullcontext(MemoryTarget(pace.clock.wall_ms))
 
 
 @contextmanager

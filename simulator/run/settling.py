@@ -1,6 +1,5 @@
 """The end of a run: waiting until all that was under way has arrived."""
 
-import time
 from collections.abc import Callable, Collection
 from typing import Final
 
@@ -14,11 +13,12 @@ from simulator.verification.sensors import due_ends_ms
 
 PATIENCE_S: Final = 240.0  # a message whose acknowledgement was lost is sent again after 30, 60, 120 s
 FEED_TAIL_S: Final = 2  # what comes after the last second of measuring
+ALLOWANCE_S: Final = 300.0  # of the run's time for settling; what takes longer goes on with the machine's
 ANSWER_S: Final = 3.0  # for what closes last to reach the table
 
 
-def last_results_s(options: RunOptions, start_ms: int) -> float:
-    """Wall time by which the gateways have sent all that they ever will, if every sensor is silent from now on.
+def last_results_s(options: RunOptions, start_ms: int, now_s: float) -> float:
+    """The run's time by which the gateways have sent all that they ever will, if every sensor is silent from now on.
 
     Silence closes the window of the last readings some time after its end; corrections wait for their companions. A
     machine that is behind hands the last readings over later, and silence begins then.
@@ -26,8 +26,8 @@ def last_results_s(options: RunOptions, start_ms: int) -> float:
     window_ms = options.window_s * 1000
     feed_end_s = start_ms / 1000 + options.duration_s + FEED_TAIL_S
     last_end_ms = -(-(start_ms + 1000 * options.duration_s) // window_ms) * window_ms
-    closed_s = (last_end_ms + options.lateness_ms + MIN_IDLE_GRACE_MS) / 1000 + max(0.0, time.time() - feed_end_s)
-    return max(closed_s + READING_INTERVAL_MS / 1000, time.time() + CORRECTION_DELAY_MS / 1000) + ANSWER_S
+    closed_s = (last_end_ms + options.lateness_ms + MIN_IDLE_GRACE_MS) / 1000 + max(0.0, now_s - feed_end_s)
+    return max(closed_s + READING_INTERVAL_MS / 1000, now_s + CORRECTION_DELAY_MS / 1000) + ANSWER_S
 
 
 def settle(
@@ -44,7 +44,7 @@ def settle(
     long as there is progress nobody gives up: how fast it is, the machine decides.
     """
     back = _wait_for(fleet, lambda: sum(real.waiting for real in fleet.real))
-    fleet.serve(last_results_s(options, start_ms) - time.time())
+    fleet.serve(last_results_s(options, start_ms, fleet.pace.now_s()) - fleet.pace.now_s())
     # Lost readings may have changed the alerts of a process that was interrupted: nobody waits for those.
     interrupted = {segment.number for real in fleet.real if real.was_interrupted for segment in real.plan.segments}
     expected = sum(alert.segment_number not in interrupted for alert in alerts_due)
@@ -61,11 +61,11 @@ def settle(
 
 def _wait_for(fleet: Fleet, left: Callable[[], int]) -> bool:
     """Serve the fleet until nothing is left; False if it does not get less for `PATIENCE_S`."""
-    least, since_s = left(), time.monotonic()
+    least, since_s = left(), fleet.pace.now_s()
     while now_left := left():
         if now_left < least:
-            least, since_s = now_left, time.monotonic()
-        elif time.monotonic() > since_s + PATIENCE_S:
+            least, since_s = now_left, fleet.pace.now_s()
+        elif fleet.pace.now_s() > since_s + PATIENCE_S:
             return False
         fleet.serve(0.5)
     return True

@@ -51,12 +51,16 @@ class Target(Protocol):
     ----------
     name : as it was asked for with `--target`
     network : the way to it, where it can be cut
+    answers_at_once : a message is acknowledged before its publish returns, so nobody has to wait for it
     events : what it told to systems
     lake : where it can be asked; None where there is none, and the report says so
     """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def answers_at_once(self) -> bool: ...
 
     @property
     def network(self) -> Network | None: ...

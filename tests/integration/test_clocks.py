@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from roadside.runtime.clock import SystemClock
 from simulator.faults.clocks import SteppedClock, step, stepped_interpreter
 
 HOUR_S = 3600
@@ -23,7 +24,7 @@ for line in sys.stdin:
 
 
 def test_a_stepped_clock_is_off_by_what_it_was_told_and_its_steady_clock_is_not() -> None:
-    clock = SteppedClock()
+    clock = SteppedClock(SystemClock())
     steady_ms = clock.steady_ms()
     clock.offset_ms = -3_600_000
     assert clock.wall_ms() / 1000 == pytest.approx(time.time() - HOUR_S, abs=5)

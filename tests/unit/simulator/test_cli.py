@@ -149,3 +149,29 @@ def test_replay_tells_what_became_of_the_rows(tmp_path: Path) -> None:
     assert "24 gateway-windows and 2 events in 28 messages" in said
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {"windows.csv", "states.csv", "events.csv", "confirmations.csv", "sensor_faults.csv"}
+
+
+@pytest.mark.parametrize("speed", ["0", "0.5", "fast", "inf", "nan"])
+def test_a_speed_that_is_none_is_refused_with_what_would_be_one(tmp_path: Path, speed: str) -> None:
+    result = invoke("run", "--target", "memory", "--speed", speed, "--out", str(tmp_path))
+    assert "is no speed: give a number of at least 1, or max" in " ".join(result.output.replace("│", " ").split())
+    assert result.exit_code == COULD_NOT
+
+
+def test_real_processes_have_the_machines_time_and_are_refused_at_another(tmp_path: Path) -> None:
+    result = invoke("run", "--speed", "max", "--gateways-real", "1", "--out", str(tmp_path))
+    assert "--gateways-real needs --speed 1" in sentence(result)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        (["--gateways-real", "1"], "--gateways-real"),
+        (["--chaos", "cloud-outage"], "--chaos cloud-outage"),
+        (["--break-window", "lake"], "--break-window lake"),
+        (["--keep"], "--keep"),
+    ],
+)
+def test_what_needs_a_cloud_is_refused_without_one(tmp_path: Path, flags: list[str], named: str) -> None:
+    result = invoke("run", "--target", "memory", *flags, "--out", str(tmp_path))
+    assert f"{named} needs a cloud: leave it out, or leave out --target memory" in sentence(result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,6 +12,7 @@ from simulator.faults.conductor import ChaosConductor
 from simulator.faults.network import Network
 from simulator.faults.schedule import Act, Chaos
 from simulator.fleet.fleet import Fleet
+from simulator.fleet.pace import Pace
 
 
 @dataclass
@@ -33,9 +33,10 @@ class Place:
 def conductor(acts: list[Act], *, fed_s: float, running_s: float) -> tuple[ChaosConductor, list[Place], Place, Any]:
     places = [Place("gw-0"), Place("gw-1")]
     network = Place("network")
-    fleet = SimpleNamespace(real=places, gateways=places, fed_s=fed_s)
+    pace = Pace()
+    fleet = SimpleNamespace(real=places, gateways=places, fed_s=fed_s, pace=pace)
     told: list[str] = []
-    start_s = time.time() - running_s
+    start_s = pace.now_s() - running_s
     made = ChaosConductor(acts, cast("Fleet", fleet), cast("Network", network), start_s, told.append)
     return made, places, network, (fleet, told)
 

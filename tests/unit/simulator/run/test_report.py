@@ -109,23 +109,20 @@ def test_page_of_a_run_that_published_nothing_still_shows() -> None:
 
 @pytest.mark.parametrize("start_s", range(10))
 @pytest.mark.parametrize("window_s", [1, 10, 60])
-def test_run_waits_until_silence_has_closed_the_last_window(
-    monkeypatch: pytest.MonkeyPatch, start_s: int, window_s: int
-) -> None:
+def test_run_waits_until_silence_has_closed_the_last_window(start_s: int, window_s: int) -> None:
     """The gateway's clock: silent for 5 s, then event time goes on; a window closes 2 s after its end."""
     start = 1_700_000_000 + start_s
     last_reading_s = start + 14 - 0.001
-    monkeypatch.setattr(settling.time, "time", lambda: start + 16.0)
-    waits_until_s = settling.last_results_s(RunOptions(duration_s=14, window_s=window_s), start * 1000)
+    options = RunOptions(duration_s=14, window_s=window_s)
+    waits_until_s = settling.last_results_s(options, start * 1000, now_s=start + 16.0)
     end_s = last_reading_s // window_s * window_s + window_s
     closed_s = last_reading_s + 5 + (end_s + 2 - last_reading_s)
     assert closed_s + 3 <= waits_until_s <= closed_s + 13
     assert waits_until_s >= start + 16 + 5 + 1  # a correction waits for its companions, and is stored
 
 
-def test_run_on_a_slow_machine_waits_for_silence_as_much_longer_as_it_was_late(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_on_a_slow_machine_waits_for_silence_as_much_longer_as_it_was_late() -> None:
     def waits_until_s(now_s: float) -> float:
-        monkeypatch.setattr(settling.time, "time", lambda: now_s)
-        return settling.last_results_s(RunOptions(duration_s=14), 1_700_000_000_000)
+        return settling.last_results_s(RunOptions(duration_s=14), 1_700_000_000_000, now_s)
 
     assert waits_until_s(1_700_000_116.0) == waits_until_s(1_700_000_016.0) + 100
