@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Final
 
-from cloud.dashboard.svg import GRID, INK, Scale, Svg
+from cloud.dashboard.svg import INK, Scale, Svg
 from simulator.evaluation.results import Figure, Group, figures
 
 _WIDTH, _PANEL_WIDTH, _PANEL_HEIGHT, _HEAD = 1000, 460, 250, 56
 _LEFT, _TOP, _BOTTOM = 48, 34, 30
 _DOTS: Final = {"simulated": "#1f6feb", "recorded": "#bc4c00"}
 _BANDS: Final = {"simulated": "#dbe9fd", "recorded": "#fbe3d3"}
+_WHISKER: Final = "#a3b1bf"
 _PANELS: Final = (
     ("detection_rate", "detection rate (%)", 100.0, 100.0, ".0f"),
     ("false_alerts_per_station_hour", "false alerts per station-hour", 1.0, 0.0, ".3f"),
@@ -24,7 +25,7 @@ def draw(groups: Sequence[Group]) -> str:
     cases = sum(len(group.cases) for group in groups)
     drawing = Svg(_WIDTH, _HEAD + 2 * _PANEL_HEIGHT, f"Detection quality of {cases} cases")
     drawing.text(16, 24, f"Detection quality, {cases} cases", fill=INK)
-    x = 16.0
+    x = 16.0  # of the legend
     for group in groups:
         drawing.circle(x + 5, 40, 4, _DOTS[group.kind])
         words = f"{len(group.cases)} {group.kind}; line and band: all together, 95 % interval"
@@ -81,7 +82,7 @@ class _Panel:
         tip = f"{name}: {figure.value:{form}}"
         if figure.interval is not None:
             low, high = figure.interval
-            self._drawing.line(x, self._y(low), x, self._y(min(high, self._y.ticks[-1])), GRID)
+            self._drawing.line(x, self._y(low), x, self._y(min(high, self._y.ticks[-1])), _WHISKER)
             tip += f" ({low:{form}} to {high:{form}})"
         self._drawing.circle(x, self._y(figure.value), 4, _DOTS[kind], tip)
 

@@ -150,27 +150,14 @@ def print_results(found: Sequence[Group], console: Console) -> None:
 
 def _by_case(group: Group) -> Table:
     table = Table(title=f"{group.kind.capitalize()}, case by case", title_justify="left")
-    names = (
-        "",
-        "incidents",
-        "detected",
-        "false alerts",
-        "station-hours",
-        "median s",
-        "p90 s",
-        "F1",
-        "precision",
-        "recall",
-    )
-    for name in names:
-        table.add_column(name, justify="right" if name else "left")
+    table.add_column("", no_wrap=True)
+    for name in ("detected", "false", "median s", "p90 s", "F1", "precision", "recall"):
+        table.add_column(name, justify="right")
     for case, score in zip(group.cases, group.scores, strict=True):
         table.add_row(
             case.name,
-            f"{score.incidents}",
-            f"{score.detected}",
+            f"{score.detected} of {score.incidents}",
             f"{score.false_alerts}",
-            f"{score.station_hours:.0f}",
             *(_number(score.time_to_detect_s(quantile), ".0f") for quantile in (0.5, 0.9)),
             *(_number(value, ".3f") for value in (score.f1, score.precision, score.recall)),
         )
@@ -178,15 +165,18 @@ def _by_case(group: Group) -> Table:
 
 
 def _over_all(found: Sequence[Group]) -> Table:
-    table = Table(title="Over all, with 95 % intervals", title_justify="left")
+    caption = "Wilson for shares of incidents, exact Poisson for false alerts, bootstrap over cases for the others"
+    table = Table(title="Over all, with 95 % intervals", title_justify="left", caption=caption, caption_justify="left")
     table.add_column("")
     for group in found:
-        table.add_column(group.kind, justify="right")
-    table.add_column("interval by")
+        table.add_column(group.kind, justify="right", no_wrap=True)
+    table.add_row("cases", *(f"{len(group.cases)}" for group in found))
+    table.add_row("incidents", *(f"{group.pooled.incidents}" for group in found))
+    table.add_row("station-hours", *(f"{group.pooled.station_hours:,.0f}" for group in found))
+    table.add_section()
     each = [group.figures() for group in found]
     for name, label, form in ROWS:
-        cells = [_with_interval(own[name], form) for own in each]
-        table.add_row(label, *cells, METHODS[name])
+        table.add_row(label, *(_with_interval(own[name], form) for own in each))
     return table
 
 
