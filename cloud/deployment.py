@@ -1,11 +1,14 @@
 """A deployed stack, found by its stage, for programs that people run: its names, its clients, its errors in words.
 
-Works on AWS and on the local cloud alike: boto3 takes both from the standard AWS_* variables.
+Works on AWS and on the local cloud alike: boto3 takes both from the standard AWS_* variables. Where nothing names an
+account, the local cloud that runs in the background of this checkout is meant.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import boto3
@@ -22,8 +25,19 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from cloud import playground
+
 _CLIENT_CONFIG: Final = Config(
     connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=16
+)
+_NAMES_AN_ACCOUNT: Final = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_ENDPOINT_URL",
+    "AWS_PROFILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
 )
 _THROTTLED: Final = frozenset(
     {
@@ -101,16 +115,27 @@ class Deployment:
 def find(stage: str) -> Deployment:
     """The deployment of `stage` in the account and region that the AWS_* variables name.
 
+    Without any of them, and without files of the AWS command line, it is the one of the playground if that runs.
+
     Raises
     ------
     CloudError
     """
+    local = None if _names_an_account() else playground.running()
+    return _find(stage, _of_account() if local is None else _of_playground(local))
+
+
+def of_playground(found: playground.Playground, stage: str) -> Deployment:
+    """The deployment in this playground, whatever the variables name. Raises CloudError."""
+    return _find(stage, _of_playground(found))
+
+
+def _find(stage: str, make: Callable[[str], Any]) -> Deployment:
     clients: dict[str, Any] = {}
-    make: Any = boto3.Session().client  # not the module's session, which remembers an earlier environment
 
     def client(service: str) -> Any:
         if service not in clients:
-            clients[service] = make(service, config=_CLIENT_CONFIG)
+            clients[service] = make(service)
         return clients[service]
 
     name = f"roadside-{stage}"
@@ -126,6 +151,27 @@ def find(stage: str) -> Deployment:
             ) from error
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", ())}
     return Deployment(stage, outputs, client)
+
+
+def _names_an_account() -> bool:
+    files = (Path.home() / ".aws" / name for name in ("config", "credentials"))
+    return any(os.environ.get(name) for name in _NAMES_AN_ACCOUNT) or any(file.exists() for file in files)
+
+
+def _of_account() -> Callable[[str], Any]:
+    make: Any = boto3.Session().client  # not the module's session, which remembers an earlier environment
+    return lambda service: make(service, config=_CLIENT_CONFIG)
+
+
+def _of_playground(found: playground.Playground) -> Callable[[str], Any]:
+    told = found.environment
+    make: Any = boto3.Session(
+        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
+        region_name=told["AWS_REGION"],
+    ).client
+    config = _CLIENT_CONFIG.merge(Config(proxies={}))  # it is on this machine
+    return lambda service: make(service, config=config, endpoint_url=told["AWS_ENDPOINT_URL"])
 
 
 @contextmanager
@@ -160,13 +206,16 @@ def _failure(error: BotoCoreError) -> CloudError:
     match error:
         case NoCredentialsError() | PartialCredentialsError():
             return CredentialsError(
-                "no AWS credentials: log in (`aws sso login`), or set AWS_PROFILE; for the local cloud paste the lines "
-                "that `python -m simulator run --keep` prints"
+                "no AWS credentials: log in (`aws sso login`), or set AWS_PROFILE; for a local cloud start one: "
+                "`python -m simulator local up`, or `run --keep`"
             )
         case ProfileNotFound():
             return CredentialsError(f"{error}; see `aws configure list-profiles`")
         case NoRegionError():
-            return CloudError("no AWS region: set AWS_DEFAULT_REGION to where the stack is deployed")
+            return CloudError(
+                "no AWS region: set AWS_DEFAULT_REGION to where the stack is deployed; for a local cloud start one: "
+                "`python -m simulator local up`, or `run --keep`"
+            )
         case EndpointConnectionError() | ConnectTimeoutError() | ReadTimeoutError():
             return UnreachableError(
                 f"{error}; is the local cloud still running, or AWS_ENDPOINT_URL left over from it?"

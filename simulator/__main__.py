@@ -4,11 +4,11 @@ import sys
 
 import typer
 
+from simulator.commands import local
 from simulator.commands.city import city
 from simulator.commands.evaluate import evaluate
 from simulator.commands.health import health
 from simulator.commands.learn import learn
-from simulator.commands.local import local
 from simulator.commands.plan import plan
 from simulator.commands.replay import replay
 from simulator.commands.run import run
@@ -20,8 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run a city on this machine: sensors, gateways, cloud and alerts, checked against an oracle.",
 )
-for command in (run, city, replay, learn, health, evaluate, plan, week, local):
+for command in (run, city, replay, learn, health, evaluate, plan, week):
     app.command()(command)
+app.add_typer(local.app, name="local")
 
 if __name__ == "__main__":
     sys.exit(app())

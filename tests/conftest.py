@@ -1,5 +1,7 @@
 """What all suites share."""
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +11,9 @@ from hypothesis import HealthCheck, settings
 # Machines differ in speed: a test fails for what it finds, never for how long an example took.
 settings.register_profile("roadside", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("roadside")
+
+# The playground of whoever develops here is not the tests'.
+os.environ["ROADSIDE_PLAYGROUND"] = str(Path(tempfile.gettempdir()) / f"roadside-no-playground-{os.getpid()}")
 
 # Folders whose tests share something that is dear to make, the dearest first: a local cloud, whole runs, templates.
 SHARING: Final = ("integration/local_cloud", "e2e", "infrastructure/cloud")

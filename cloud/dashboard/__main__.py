@@ -46,7 +46,7 @@ def dashboard(
 ) -> None:
     """Ask the lake what QuickSight's dashboard shows, and write it into one HTML page.
 
-    The AWS_* variables name the account, or the local cloud: `make demo ARGS=--keep` prints the lines to paste.
+    The AWS_* variables name the account; without any, the local cloud of `python -m simulator local up` is asked.
     """
     try:
         source, place = _source(stage, lake, time_zone)

@@ -28,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="""Ask a deployed stack how the traffic is and was.
 
-The AWS_* variables name the account, or the local cloud: `make demo ARGS=--keep` prints the lines to paste.
+The AWS_* variables name the account; without any, the local cloud of `python -m simulator local up` is asked.
 
     python -m cloud.query top                     the most congested now
     python -m cloud.query district Harbour        one district, or all

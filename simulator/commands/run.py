@@ -1,5 +1,6 @@
 """`run`: the whole path, in real time, and the verdict on it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -69,7 +70,7 @@ def run(
     ] = True,
     out: Annotated[Path, typer.Option(help="Folder for report.json, the archive, logs and databases.")] = Path("out"),
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the cloud after the report, and tell what to ask it, until Ctrl-C.")
+        bool, typer.Option("--keep", help="Keep the cloud in the background after the report, and tell what to ask it.")
     ] = False,
 ) -> None:
     """Run the whole path in real time and verify every window and alert.
@@ -84,8 +85,10 @@ def run(
     from simulator.fleet.mqtt import DeviceConnectionError
     from simulator.local_cloud.assembly import AssemblyError
     from simulator.local_cloud.errors import LocalCloudError
-    from simulator.local_cloud.playground import CITY_QUESTIONS, keep_running
     from simulator.local_nucleus import LocalNucleusError
+    from simulator.playground import background
+    from simulator.playground.keeping import PlaygroundError, refuse_a_second
+    from simulator.playground.keeping import keep as keep_cloud
     from simulator.run import report as reports
     from simulator.run.folder import FolderError, prepare
     from simulator.run.local_target import LocalTarget
@@ -135,10 +138,14 @@ def run(
         reports.print_report(result, console)
         console.print(f"report: {path}")
         if keep and isinstance(used, LocalTarget):
-            keep_running(used.cloud, used.outputs, console, CITY_QUESTIONS)
+            keep_cloud(used.cloud, out, console, 0 if result["ok"] else 1)
 
     try:
         prepare(out, sensors * duration)
+        if keep:
+            refuse_a_second()
+            if not background.is_second():
+                raise typer.Exit(background.start(sys.argv[1:]))
         result = run_city(options, console, conclude)
     except (
         AssemblyError,
@@ -151,6 +158,7 @@ def run(
         LocalCloudError,
         LocalNucleusError,
         OSError,
+        PlaygroundError,
         ScenarioError,
     ) as error:
         raise failure(error) from error

@@ -13,7 +13,8 @@ from cloud import paths
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 ASSEMBLY: Final = REPOSITORY / "cdk.out"
-STACK: Final = "roadside-dev"
+STAGE: Final = "dev"
+STACK: Final = f"roadside-{STAGE}"
 _SOURCES: Final = ("cloud", "components/roadside/contract")
 _SUFFIXES: Final = (".py", ".json", ".txt", ".sql")
 _STAMP: Final = ".sources"

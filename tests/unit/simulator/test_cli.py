@@ -34,7 +34,7 @@ def test_commands_are_listed_with_what_they_do() -> None:
     for command, words in {
         "run": "verify every window",
         "replay": "recorded readings",
-        "local": "keep it running",
+        "local": "lasting playground",
     }.items():
         assert re.search(rf"{command} +\S.*{words}", output, re.IGNORECASE), output
 
