@@ -7,14 +7,26 @@ import typer
 from rich.progress import Progress
 
 from simulator.commands.terminal import console, failure
+from simulator.recorded.formats import Format
 
 
 def replay(
-    folder: Annotated[Path, typer.Argument(help="Folder with sensors.csv and readings*.csv[.gz].")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder with sensors.csv and readings*.csv[.gz], files of PeMS, or NGSI-LD TrafficFlowObserved."
+        ),
+    ],
     out: Annotated[
         Path, typer.Option(help="Folder for windows.csv, states.csv, events.csv, confirmations.csv, sensor_faults.csv.")
     ] = Path("out/replay"),
-    window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
+    file_format: Annotated[
+        Format, typer.Option("--format", help="What the folder holds; the names of its files tell by themselves.")
+    ] = Format.AUTO,
+    window_s: Annotated[
+        int | None,
+        typer.Option(min=1, max=3600, help="Length of a window in seconds; 10 s or one reading if not said."),
+    ] = None,
     lateness_s: Annotated[
         float, typer.Option(min=0, max=3600, help="How far a row may stand behind a newer one and be on time.")
     ] = 2.0,
@@ -33,7 +45,10 @@ def replay(
     faulty: Annotated[int, typer.Option(min=1, help="How many of them do.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Chooses them and how they lie.")] = 1,
 ) -> None:
-    """Feed recorded readings through the gateway's pipeline, in data time, and write what it made of them."""
+    """Feed recorded readings through the gateway's pipeline, in data time, and write what it made of them.
+
+    For example: python -m simulator replay simulator/examples/pems-5min --out out/pems
+    """
     from aggregator.profile_file import load_profile
     from roadside.core.errors import ConfigurationError
     from roadside.traffic.errors import SensorError
@@ -44,10 +59,16 @@ def replay(
     from simulator.recorded.spoiled_recording import SpoiledRecording
 
     try:
-        recording = Recording(folder, free_flow_kmh, stations_per_gateway)
+        recording = Recording(folder, free_flow_kmh, stations_per_gateway, file_format=file_format)
         if sensor_fault is not None:
             recording = SpoiledRecording(
-                folder, free_flow_kmh, stations_per_gateway, fault=sensor_fault, faulty=faulty, seed=seed
+                folder,
+                free_flow_kmh,
+                stations_per_gateway,
+                file_format=file_format,
+                fault=sensor_fault,
+                faulty=faulty,
+                seed=seed,
             )
             console.print(f"{sensor_fault}: {', '.join(recording.faulty)}", highlight=False)
         learned = None if profile == "none" else load_profile(SHIPPED if profile == "shipped" else Path(profile))
@@ -65,7 +86,7 @@ def replay(
             task = progress.add_task("replay", total=None)
             collected, statistics = replay_recording(
                 recording,
-                window_s=window_s,
+                window_s=window_s or max(10, recording.interval_ms() // 1000),
                 allowed_lateness_ms=round(lateness_s * 1000),
                 profile=learned,
                 progress=lambda rows: progress.update(task, completed=rows, description=f"replay: {rows:,} rows"),
@@ -73,6 +94,9 @@ def replay(
         write_files(collected, recording.gateways, out)
     except (ConfigurationError, RecordingError, SensorError, OSError) as error:
         raise failure(error) from error
+    if recording.rejected:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in recording.rejected.most_common())
+        console.print(f"{recording.file_format}: left out {reasons}", highlight=False)
     for gateway, counted in statistics.items():
         console.print(
             f"{gateway}: {counted.readings_accepted:,} readings accepted, {counted.readings_duplicate:,} repeated, "

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from roadside.traffic.sensor_faults import DEFAULT_PARAMETER, DeviceReading, FaultySensor
-from simulator.recorded.recording import RecordedReading, Recording
+from simulator.recorded.recording import Format, RecordedReading, Recording
 
 
 class SpoiledRecording(Recording):
@@ -30,11 +30,12 @@ class SpoiledRecording(Recording):
         freeway_free_flow_kmh: float,
         stations_per_gateway: int | None = None,
         *,
+        file_format: Format = Format.AUTO,
         fault: str,
         faulty: int,
         seed: int,
     ) -> None:
-        super().__init__(folder, freeway_free_flow_kmh, stations_per_gateway)
+        super().__init__(folder, freeway_free_flow_kmh, stations_per_gateway, file_format=file_format)
         rng = np.random.default_rng(seed)
         self._devices: dict[str, FaultySensor] = {}
         segments = [segment for gateway in self.gateways for segment in gateway.segments]

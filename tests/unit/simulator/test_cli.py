@@ -75,7 +75,7 @@ def test_help_of_run_names_every_flag_with_its_default_and_the_exit_codes() -> N
 
 def test_help_of_replay_says_what_a_folder_holds_and_what_comes_of_it() -> None:
     output = " ".join(invoke("replay", "--help").output.split())
-    for words in ("sensors.csv", "readings*.csv[.gz]", "windows.csv, states.csv", "--window-s", "--lateness-s"):
+    for words in ("sensors.csv", "readings*.csv[.gz]", "windows.csv, states.csv", "--window-s", "--format", "ngsi-ld"):
         assert words in output
 
 
@@ -128,6 +128,21 @@ def test_folder_without_a_recording_is_named(tmp_path: Path) -> None:
     said = sentence(result).replace(" ", "")
     assert f"RecordingError:{tmp_path}/[nowhere]/sensors.csv:nosuchfile" in said
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("pems-5min", "pems-5min: left out 2 imputed, not observed 80-E: 358 readings accepted"),
+        ("pems-raw", "80-E: 896 readings accepted"),
+        ("ngsi-ld", "streets: 120 readings accepted"),
+    ],
+)
+def test_example_recordings_of_every_format_are_replayed(tmp_path: Path, folder: str, words: str) -> None:
+    result = invoke("replay", f"simulator/examples/{folder}", "--out", str(tmp_path), "--profile", "none")
+    assert result.exit_code == 0, result.output
+    assert words in " ".join(result.output.split())
+    assert ",congestion," in (tmp_path / "events.csv").read_text()
 
 
 def test_out_that_is_a_file_is_named(tmp_path: Path) -> None:
