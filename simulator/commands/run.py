@@ -9,7 +9,7 @@ import typer
 from simulator.commands.config import from_file
 from simulator.commands.scenario import ScenarioFile, StartTimeOfDay, chosen_scenario
 from simulator.commands.terminal import console, failure
-from simulator.faults.schedule import NEEDS_REAL_GATEWAY, Chaos, expand
+from simulator.faults.schedule import Chaos, expand
 from simulator.fleet.pace import REAL_TIME
 from simulator.run.options import Break, NucleusProfile, RunOptions, TargetName, speed_of
 
@@ -41,6 +41,10 @@ def run(
         ),
     ] = None,
     duration: Annotated[int, typer.Option(min=1, help="Seconds of traffic.")] = 60,
+    ramp_up_s: Annotated[
+        int,
+        typer.Option(min=0, help="Seconds of these over which the gateways connect and begin, one after the other."),
+    ] = 0,
     window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic and faults.")] = 1,
     scenario: ScenarioFile = None,
@@ -75,28 +79,23 @@ def run(
 ) -> None:
     """Run the whole path in real time and verify every window and alert.
 
-    Exit code 0 if nothing is missing or wrong, 1 if something is, 2 if the run could not take place.
+    Exit code 0 if nothing is missing or wrong, 1 if something is, 2 if the run could not take place, 130 if it was
+    interrupted: Ctrl-C ends the readings, and verifies and reports those that there were.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from simulator.city.layout import CityError
     from simulator.city.scenario import ScenarioError
-    from simulator.fleet.gateways import GatewayError
-    from simulator.fleet.mqtt import DeviceConnectionError
-    from simulator.local_cloud.assembly import AssemblyError
-    from simulator.local_cloud.errors import LocalCloudError
-    from simulator.local_nucleus import LocalNucleusError
     from simulator.playground import background
-    from simulator.playground.keeping import PlaygroundError, refuse_a_second
     from simulator.playground.keeping import keep as keep_cloud
+    from simulator.playground.keeping import refuse_a_second
     from simulator.run import report as reports
-    from simulator.run.folder import FolderError, prepare
+    from simulator.run.contradictions import refuse_contradictions
+    from simulator.run.folder import prepare
+    from simulator.run.interruption import EXIT_CODE, Interruption
     from simulator.run.local_target import LocalTarget
     from simulator.run.run import run as run_city
     from simulator.run.target import Target
 
     if gateways_real is None:
-        gateways_real = 2 if target is TargetName.LOCAL and speed_of(speed) == REAL_TIME else 0
+        gateways_real = min(2, gateways) if target is TargetName.LOCAL and speed_of(speed) == REAL_TIME else 0
     try:
         day = chosen_scenario(scenario, start_time_of_day)
     except (OSError, ScenarioError) as error:
@@ -104,8 +103,9 @@ def run(
     options = RunOptions(
         sensors=sensors,
         gateways=gateways,
-        gateways_real=min(gateways_real, gateways),
+        gateways_real=gateways_real,
         duration_s=duration,
+        ramp_up_s=ramp_up_s,
         window_s=window_s,
         seed=seed,
         scenario=day,
@@ -118,40 +118,52 @@ def run(
         archive=archive,
         out=out,
     )
-    if gateways_real and options.speed != REAL_TIME:
-        raise failure(ValueError("--gateways-real needs --speed 1: a real process has the machine's clock"))
-    if target is TargetName.MEMORY:
-        for flag, is_given in (
-            ("--gateways-real", gateways_real > 0),
-            ("--chaos cloud-outage", Chaos.CLOUD_OUTAGE in options.chaos),
-            ("--break-window lake", break_window is Break.LAKE),
-            ("--keep", keep),
-        ):
-            if is_given:
-                raise failure(ValueError(f"{flag} needs a cloud: leave it out, or leave out --target memory"))
-    for kind in sorted(NEEDS_REAL_GATEWAY & set(chaos or [])):
-        if options.gateways_real == 0:
-            raise failure(ValueError(f"--chaos {kind} needs a real gateway: give --gateways-real 1 or more"))
 
     def conclude(result: reports.Report, used: Target) -> None:
         path = reports.write_report(result, out)
         reports.print_report(result, console)
         console.print(f"report: {path}")
-        if keep and isinstance(used, LocalTarget):
+        if keep and isinstance(used, LocalTarget) and not result["interrupted"]:
             keep_cloud(used.cloud, out, console, 0 if result["ok"] else 1)
 
     try:
+        refuse_contradictions(options, frozenset(chaos or []), keep=keep)
         prepare(out, sensors * duration)
         if keep:
             refuse_a_second()
             if not background.is_second():
                 raise typer.Exit(background.start(sys.argv[1:]))
-        result = run_city(options, console, conclude)
-    except (
+        with Interruption(lambda words: console.print(words, style="yellow", soft_wrap=True)) as interruption:
+            result = run_city(options, console, conclude, interruption)
+    except KeyboardInterrupt:
+        console.print("Interrupted before anything was measured: there is no report, and nothing is left running.")
+        raise typer.Exit(EXIT_CODE) from None
+    except _expected_errors() as error:
+        raise failure(error) from error
+    raise typer.Exit(EXIT_CODE if result["interrupted"] else 0 if result["ok"] else 1)
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """What a run raises with a message that is enough for a person."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from simulator.city.layout import CityError
+    from simulator.city.scenario import ScenarioError
+    from simulator.fleet.gateways import GatewayError
+    from simulator.fleet.mqtt import DeviceConnectionError
+    from simulator.local_cloud.assembly import AssemblyError
+    from simulator.local_cloud.errors import LocalCloudError
+    from simulator.local_nucleus import LocalNucleusError
+    from simulator.playground.keeping import PlaygroundError
+    from simulator.run.contradictions import ContradictionError
+    from simulator.run.folder import FolderError
+
+    return (
         AssemblyError,
         BotoCoreError,
         CityError,
         ClientError,
+        ContradictionError,
         DeviceConnectionError,
         FolderError,
         GatewayError,
@@ -160,6 +172,4 @@ def run(
         OSError,
         PlaygroundError,
         ScenarioError,
-    ) as error:
-        raise failure(error) from error
-    raise typer.Exit(0 if result["ok"] else 1)
+    )

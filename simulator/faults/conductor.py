@@ -43,6 +43,24 @@ class ChaosConductor:
             self._do(act)
             self._note(act, min(at_s, self._fleet.pace.now_s() - self._start_s))
 
+    def end(self) -> None:
+        """Let nothing more begin, and end at once what has begun: the readings are over before their time."""
+        begun = self.active()
+        for act in self._waiting:
+            if not act.begins and (act.fault, self._name(act)) in begun:
+                self._do(act)
+                self._note(act, self._now_s())
+        self._waiting.clear()
+
+    def active(self) -> list[tuple[str, str]]:
+        """What goes on at this moment, by fault and gateway; a kill or a lost connection is over at once."""
+        lasting = {(act.fault, self._name(act)) for act in self._waiting if not act.begins}
+        begun = [(entry["fault"], entry["gateway"]) for entry in self.happened if not entry.get("ends")]
+        return sorted({each for each in begun if each in lasting})
+
+    def _name(self, act: Act) -> str:
+        return "all" if act.gateway is None else self._fleet.gateways[act.gateway].plan.gateway_id
+
     def _now_s(self) -> float:
         return min(self._fleet.pace.now_s() - self._start_s, self._fleet.fed_s)
 
@@ -69,7 +87,7 @@ class ChaosConductor:
                 raise ValueError(f"{act}: nothing here can do that")
 
     def _note(self, act: Act, at_s: float) -> None:
-        name = "all" if act.gateway is None else self._fleet.gateways[act.gateway].plan.gateway_id
+        name = self._name(act)
         entry: dict[str, Any] = {"at_s": round(at_s, 2), "fault": str(act.fault), "gateway": name}
         words = f"{act.fault} {name}"
         if act.by_ms:

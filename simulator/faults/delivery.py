@@ -61,6 +61,16 @@ class Second:
     duplicates: Readings  # repeated in the next second
     invalid: Readings  # sent in this second
 
+    def of_sensors(self, chosen: npt.NDArray[np.bool_]) -> "Second":
+        """The same of some sensors alone, bool [sensors]."""
+        rows = np.flatnonzero(chosen[self.valid.sensor])
+        return Second(
+            valid=self.valid.rows(rows),
+            delivered_second=self.delivered_second[rows],
+            duplicates=self.duplicates.rows(chosen[self.duplicates.sensor]),
+            invalid=self.invalid.rows(chosen[self.invalid.sensor]),
+        )
+
 
 class Delivery:
     """Plans the delivery of a run's readings.

@@ -25,6 +25,11 @@ class CityFeed:
     generated, invalid, duplicates : readings so far; `generated` counts valid and invalid ones once
     slices : of a second, at whose ends readings are handed over
     raw_messages, raw_bytes : what the same readings are when every sensor publishes its own JSON
+    seconds : that were drawn
+
+    Parameters
+    ----------
+    first_seconds : int64 [gateways], from when each gateway's sensors measure; None for the start
     """
 
     def __init__(
@@ -35,8 +40,9 @@ class CityFeed:
         witness: Witness,
         start_ms: int,
         slices: int = SLICES,
+        first_seconds: IntColumn | None = None,
     ) -> None:
-        self.generated = self.invalid = self.duplicates = 0
+        self.generated = self.invalid = self.duplicates = self.seconds = 0
         self.raw_messages = self.raw_bytes = 0
         self._traffic = traffic
         self._delivery = delivery
@@ -45,6 +51,8 @@ class CityFeed:
         self.slices = slices
         self._later: dict[int, list[Readings]] = defaultdict(list)
         self._first_sensor = np.array([gateway.first_sensor_number for gateway in city.gateways])
+        counts = [gateway.sensor_count for gateway in city.gateways]
+        self._on_from = None if first_seconds is None else np.repeat(first_seconds, counts)
         self._id_bytes = np.array(
             [len(sensor) for gateway in city.gateways for segment in gateway.segments for sensor in segment.sensor_ids]
         )
@@ -52,6 +60,9 @@ class CityFeed:
     def draw(self, second: int) -> None:
         """Let the sensors measure for one second."""
         plan = self._delivery.plan(self._traffic.tick())
+        if self._on_from is not None and second < self._on_from[-1]:
+            plan = plan.of_sensors(self._on_from <= second)
+        self.seconds = second + 1
         valid = plan.valid
         self._witness.note(
             valid.sensor,
@@ -92,6 +103,11 @@ class CityFeed:
             rows = order[bounds[index] : bounds[index + 1]]
             if len(rows):
                 yield index, arrived.rows(rows)
+
+    def cut(self) -> None:
+        """Let the readings end with the last second that was drawn: what is under way comes in the two after it."""
+        for second in [second for second in self._later if second > self.seconds + 1]:
+            self._later[self.seconds + 1] += self._later.pop(second)
 
     @property
     def exhausted(self) -> bool:

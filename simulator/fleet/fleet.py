@@ -2,8 +2,9 @@
 
 import queue
 import time
-from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +15,13 @@ from simulator.faults.clocks import stepped_interpreter
 from simulator.faults.schedule import Chaos
 from simulator.fleet.feed import CityFeed
 from simulator.fleet.gateways import AckQueue, LocalGateway, RealGateway
+from simulator.fleet.late_connection import LateConnection
 from simulator.fleet.link import Connection, Meter, MeteredLink
 from simulator.fleet.pace import REAL_TIME, Pace
+from simulator.fleet.ramp import first_seconds
 from simulator.local_nucleus import ComponentDeployment
 from simulator.run.options import RunOptions
+from simulator.verification.sensors import due_ends_ms
 
 CONNECTING_AT_ONCE: Final = 16
 POLL_S: Final = 0.05
@@ -53,6 +57,7 @@ class Fleet:
         self.longest_stall_s = 0.0  # between two slices, beyond their time
         self.left: dict[str, int] = {}  # by gateway, what `under_way` found last
         self.fed_s = 0.0  # seconds of the run whose readings are on their way
+        self.first_seconds = first_seconds(len(city.gateways), options.ramp_up_s)
         self._options = options
         self._city = city
         self._connect = connect
@@ -60,6 +65,9 @@ class Fleet:
         self._python = environment_python
         self._acks: AckQueue = queue.SimpleQueue()
         self._served: list[LocalGateway] = []
+        self._connecting = ThreadPoolExecutor(CONNECTING_AT_ONCE, thread_name_prefix="connect")
+        self._late: dict[int, list[LateConnection]] = defaultdict(list)  # by the second in which they connect
+        self._opening: list[Future[None]] = []
         self._closing = ExitStack()
 
     def __enter__(self) -> "Fleet":
@@ -73,8 +81,19 @@ class Fleet:
     def __exit__(self, *_: object) -> None:
         self._closing.close()
 
-    def run(self, feed: CityFeed, start_ms: int, on_second: Callable[[int], None]) -> float:
+    def run(
+        self,
+        feed: CityFeed,
+        start_ms: int,
+        on_second: Callable[[int], None],
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> float:
         """Bring the readings of `duration_s` seconds, each second at its time, then what is still under way.
+
+        Parameters
+        ----------
+        on_second : called after each second, with its number
+        is_over : asked before each second whether the readings end before their time
 
         Returns
         -------
@@ -89,7 +108,11 @@ class Fleet:
         delivered_s = time.monotonic()
         while second < duration_s or not feed.exhausted:
             self._hold_back()
+            if second < duration_s and is_over():
+                duration_s, caught_up_s = second, self.pace.elapsed_s()
+                feed.cut()
             if second < duration_s:
+                self._open_late(second)
                 feed.draw(second)
             for part, arrivals in enumerate(feed.deliver(second), start=1):
                 self.fed_s = second + part / feed.slices
@@ -113,17 +136,19 @@ class Fleet:
         """Let the gateways go on without new readings."""
         self._serve_until(self.pace.now_s() + seconds)
 
-    def under_way(self, starts_ms: Collection[int], summary_ends_ms: Collection[int]) -> int:
+    def under_way(self, starts_ms: Mapping[str, Collection[int]], summary_s: int) -> int:
         """Messages with readings that wait for a process, and what was not acknowledged yet.
 
-        That is of windows by their start, of summaries of sensors by the end of their interval, and of events.
+        That is of windows by gateway and start, of the summaries of sensors that come with them, and of events.
 
         Gateways that have nothing of these left are served no more: silence would close windows for ever, and on a slow
         machine they would stand in the way of those that are waited for.
         """
-        starts, ends, until_ms = set(starts_ms), set(summary_ends_ms), max(starts_ms)
+        until_ms = max(max(starts) for starts in starts_ms.values() if starts)
         for gateway in self.gateways:
             link = gateway.link
+            starts = set(starts_ms[gateway.plan.gateway_id])
+            ends = set(due_ends_ms(starts, 1000 * summary_s))
             lacking = len(starts - link.acknowledged_starts_ms) + len(ends - link.acknowledged_ends_ms)
             left = lacking + link.unacknowledged(until_ms)
             if not left and gateway in self._served:  # what still waits to be published, such as a correction
@@ -178,8 +203,8 @@ class Fleet:
             real.offer()
 
     def _start(self) -> None:
-        with ThreadPoolExecutor(CONNECTING_AT_ONCE) as pool:
-            links = list(pool.map(self._link, [plan.gateway_id for plan in self._city.gateways]))
+        self._closing.callback(self._connecting.shutdown, cancel_futures=True)
+        links = list(self._connecting.map(self._link, range(len(self._city.gateways))))
         deployment = None
         for index, (plan, link) in enumerate(zip(self._city.gateways, links, strict=True)):
             gateway: RealGateway | LocalGateway
@@ -194,10 +219,24 @@ class Fleet:
         for real in self.real:
             real.wait_until_listening()
 
-    def _link(self, gateway: str) -> MeteredLink:
-        connection = self._connect(gateway)
+    def _link(self, index: int) -> MeteredLink:
+        """The link of a gateway, open unless its turn comes later; processes take their time and begin before all."""
+        gateway = self._city.gateways[index].gateway_id
+        connection: Connection
+        if self.first_seconds[index] and index >= self._options.gateways_real:
+            connection = late = LateConnection(gateway, self._connect)
+            self._late[int(self.first_seconds[index])].append(late)
+        else:
+            connection = self._connect(gateway)
         self._closing.callback(connection.close)
         return MeteredLink(connection, gateway, self.meter)
+
+    def _open_late(self, second: int) -> None:
+        """Let the gateways connect whose turn it is. Raises what a connection raised whose turn has been."""
+        for opening in self._opening:
+            if opening.done():
+                opening.result()
+        self._opening += [self._connecting.submit(late.open) for late in self._late.pop(second, ())]
 
     def _built(self) -> tuple[Path, Path]:
         [component] = build_local(["aggregator"], self._work_dir / "build")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from simulator.city.layout import City
 from simulator.city.traffic import CityTraffic
@@ -13,10 +12,12 @@ from simulator.faults.schedule import ChaosParameters, delivery_faults, schedule
 from simulator.fleet.feed import SLICES, CityFeed
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.pace import REAL_TIME
+from simulator.run.dashboard import Dashboard, View
+from simulator.run.interruption import Interruption
 from simulator.run.options import RunOptions
 from simulator.run.series import Recorder, cpu_s
 from simulator.run.target import Target
-from simulator.verification.judging import make_oracle
+from simulator.verification.judging import FEED_TAIL_S, make_oracle
 from simulator.verification.oracle import Oracle
 from simulator.verification.witnesses import Witness, Witnesses
 
@@ -43,8 +44,10 @@ def conduct(
     fleet: Fleet,
     target: Target,
     console: Console,
+    interruption: Interruption,
     witnesses: Sequence[Witness] = (),
 ) -> Conducted:
+    """Bring the readings, until their time is over or the run is interrupted, and have done to it what is planned."""
     start_ms = (int(fleet.pace.now_s()) + 1) * 1000
     lateness_s = -(-options.lateness_ms // 1000)
     oracle = make_oracle(city, window_s=options.window_s, lateness_ms=options.lateness_ms)
@@ -52,7 +55,9 @@ def conduct(
         planned_faults(options), options.seed, start_ms, options.duration_s, options.window_s, lateness_s
     )
     slices = SLICES if options.speed == REAL_TIME else 1
-    feed = CityFeed(city, traffic, delivery, Witnesses((oracle, *witnesses)), start_ms, slices)
+    feed = CityFeed(
+        city, traffic, delivery, Witnesses((oracle, *witnesses)), start_ms, slices, first_seconds=fleet.first_seconds
+    )
     acts = schedule(
         options.chaos,
         seed=options.seed,
@@ -62,37 +67,31 @@ def conduct(
     )
     if options.speed == REAL_TIME:  # at any other a latency would be of two clocks
         fleet.meter.latency_until_s = start_ms / 1000 + options.duration_s - lateness_s - 1
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[readings]:,} readings, {task.fields[messages]:,} messages, "),
-        TextColumn("{task.fields[stored]:,} windows stored, {task.fields[events]:,} events"),
-    )
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("run", total=options.duration_s, readings=0, messages=0, stored=0, events=0)
-        chaos = ChaosConductor(
-            acts, fleet, target.network, start_ms / 1000, lambda line: progress.console.print(line, highlight=False)
-        )
+    with Dashboard(console) as dashboard:
+        chaos = ChaosConductor(acts, fleet, target.network, start_ms / 1000, dashboard.tell)
         fleet.on_poll = chaos.act
         recorder = Recorder(options, fleet, feed, target.events, start_ms)
         conducted = Conducted(oracle, feed, chaos, recorder, start_ms)
 
         def on_second(second: int) -> None:
+            interruption.can_finish()
             for real in fleet.real:
                 real.measure()
-            now = recorder.take(second + 1.0)
-            progress.update(
-                task,
-                completed=second + 1,
-                readings=now.readings,
-                messages=now.messages,
-                stored=now.windows_stored,
-                events=now.events,
-            )
+            recorder.take(second + 1.0)
+            faults = [f"{fault} {gateway}" for fault, gateway in chaos.active()]
+            dashboard.show(View(recorder.latest, options.duration_s, recorder.latency_s(), recorder.backlog(), faults))
+
+        def is_over() -> bool:
+            if interruption.asked:
+                chaos.end()
+                recorder.cut(feed.seconds)
+                oracle.last_delivery_ms = start_ms + 1000 * (feed.seconds + FEED_TAIL_S)
+                ended_s = start_ms / 1000 + feed.seconds
+                fleet.meter.latency_until_s = min(fleet.meter.latency_until_s, ended_s - lateness_s - 1)
+            return interruption.asked
 
         began_cpu_s = cpu_s()
-        conducted.realtime_factor = fleet.run(feed, start_ms, on_second)
+        conducted.realtime_factor = fleet.run(feed, start_ms, on_second, is_over)
 
         def after_the_last_reading() -> None:
             chaos.act()

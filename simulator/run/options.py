@@ -44,6 +44,7 @@ class RunOptions:
     gateways: int = 200
     gateways_real: int = 2
     duration_s: int = 60
+    ramp_up_s: int = 0
     window_s: int = 10
     sensor_summary_s: int = 30
     lateness_ms: int = 2000

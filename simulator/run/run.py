@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +16,7 @@ from simulator.fleet.pace import Pace
 from simulator.run.compiling import compile_report
 from simulator.run.conducting import Conducted, conduct
 from simulator.run.folder import clear
+from simulator.run.interruption import Interruption
 from simulator.run.local_target import local_target
 from simulator.run.memory_target import MemoryTarget
 from simulator.run.options import Break, RunOptions, TargetName
@@ -29,6 +30,7 @@ from simulator.verification.archive import TruthArchive
 from simulator.verification.judging import judge_tables, segments_at_risk
 from simulator.verification.lake import LakeVerdict, verify_lake
 from simulator.verification.record import RunRecord, write_record
+from simulator.verification.windows import starts_by_gateway
 from simulator.verification.witnesses import Witness
 
 
@@ -36,13 +38,17 @@ def run(
     options: RunOptions,
     console: Console,
     conclude: Callable[[Report, Target], None] = lambda _report, _target: None,
+    interruption: Interruption | None = None,
 ) -> Report:
     """Run, verify and report. Raises the errors of the parts; `ok` in the report says whether all was well.
 
     Parameters
     ----------
     conclude : called with the report and the target while that is still there
+    interruption : may end the readings before their time; then the report is of those that there were
     """
+    interruption = interruption or Interruption()
+    planned_s = options.duration_s
     with step(console, f"lay out a city of {options.sensors:,} sensors on {options.gateways:,} gateways"):
         city = make_city(options.sensors, options.gateways, options.seed)
         traffic = CityTraffic(city, options.seed, options.scenario)
@@ -58,10 +64,12 @@ def run(
             fleet.__enter__()
         try:
             with _archive(options) as archive:
-                conducted = conduct(options, city, traffic, fleet, target, console, archive)
+                conducted = conduct(options, city, traffic, fleet, target, console, interruption, archive)
+            options = replace(options, duration_s=conducted.feed.seconds)
             with step(console, "wait for what is under way"):
                 truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
-                settled = settle(options, fleet, conducted.start_ms, truth.keys(), alerts_due, target.events)
+                starts_ms = starts_by_gateway(city, truth)
+                settled = settle(options, fleet, conducted.start_ms, starts_ms, alerts_due, target.events)
             target.end_of_readings()
         finally:
             fleet.__exit__()
@@ -105,6 +113,7 @@ def run(
             settled,
             target.events.latencies_s(1000 * fleet.meter.latency_until_s),
         )
+        report |= {"interrupted": interruption.asked, "duration_planned_s": planned_s}
         conclude(report, target)
     return report
 

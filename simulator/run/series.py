@@ -8,7 +8,7 @@ import json
 import resource
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from simulator.city.layout import City
 from simulator.city.traffic import CityTraffic
 from simulator.fleet.feed import CityFeed
 from simulator.fleet.fleet import Fleet
+from simulator.run.folder import write_whole
 from simulator.run.latencies import EndLatency
 from simulator.run.options import RunOptions
 from simulator.run.segments import SegmentHistory
@@ -29,6 +30,7 @@ FILE: Final = "series.json"
 SCHEMA: Final = 1
 MAX_ROWS: Final = 4096
 MAX_EVENTS: Final = 20_000
+RECENT: Final = 5_000  # latencies that the dashboard goes by
 EVENT_FIELDS: Final = ("event_id", "kind", "severity", "gateway", "segment_number", "occurred_ms", "received_ms")
 
 
@@ -104,16 +106,19 @@ class Recorder:
 
     def take(self, at_s: float) -> Sample:
         """The run as it stands now, `at_s` seconds after its start by the time of its readings."""
-        due = windows_due(self._options, self.start_ms, at_s)
+        due = self._due(at_s)
         meter = self._fleet.meter
         self.latest = Sample(
             at_s=round(at_s, 3),
             readings=self._feed.generated,
             messages=meter.messages,
             message_bytes=meter.message_bytes,
-            windows_due=due * len(self._fleet.gateways),
+            windows_due=sum(due),
             # Silence goes on closing windows after the last reading: nobody waits for those.
-            windows_stored=sum(min(due, len(each.link.acknowledged_starts_ms)) for each in self._fleet.gateways),
+            windows_stored=sum(
+                min(count, len(gateway.link.acknowledged_starts_ms))
+                for count, gateway in zip(due, self._fleet.gateways, strict=True)
+            ),
             events=self._events.count,
             cpu_s=round(cpu_s() - self._cpu_s, 3),
             memory_bytes=_memory_bytes(),
@@ -121,6 +126,28 @@ class Recorder:
         self.series.note(self.latest)
         self._taken_s = time.monotonic()
         return self.latest
+
+    def cut(self, duration_s: int) -> None:
+        """The readings end with that second."""
+        self._options = replace(self._options, duration_s=duration_s)
+
+    def backlog(self) -> list[tuple[str, int]]:
+        """By gateway, the windows that were due at the last sample and that the cloud has not acknowledged."""
+        return [
+            (gateway.plan.gateway_id, max(0, count - len(gateway.link.acknowledged_starts_ms)))
+            for count, gateway in zip(self._due(self.latest.at_s), self._fleet.gateways, strict=True)
+        ]
+
+    def latency_s(self) -> tuple[float, float] | None:
+        """Median and 95th percentile of the latest latencies; None before the first."""
+        latest = self._fleet.meter.latencies_s[-RECENT:]
+        return tuple(np.percentile(latest, [50, 95]).tolist()) if latest else None
+
+    def _due(self, at_s: float) -> list[int]:
+        """Windows of each gateway that must have closed by then."""
+        return [
+            windows_due(self._options, self.start_ms, at_s, first_s) for first_s in self._fleet.first_seconds.tolist()
+        ]
 
     def latencies(self) -> list[EndLatency]:
         """From each window's end to its acknowledgement."""
@@ -133,13 +160,13 @@ class Recorder:
             self.take(self.latest.at_s + passed_s)
 
 
-def windows_due(options: RunOptions, start_ms: int, at_s: float) -> int:
+def windows_due(options: RunOptions, start_ms: int, at_s: float, first_s: int = 0) -> int:
     """How many windows of one gateway must have closed by then: those that the readings have passed by the lateness.
 
-    The last one is closed by silence.
+    The last one is closed by silence; the first is that in which the gateway's sensors began, `first_s` seconds late.
     """
     window_ms = 1000 * options.window_s
-    first = start_ms // window_ms
+    first = (start_ms + 1000 * first_s) // window_ms
     last = (start_ms + 1000 * options.duration_s - 1) // window_ms
     now_ms = start_ms + 1000 * at_s - options.lateness_ms
     closed = int(now_ms // window_ms) - first
@@ -191,7 +218,7 @@ def write_recording(
         "incidents": model_incidents(city, traffic),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
+    write_whole(folder / FILE, json.dumps(document, separators=(",", ":")) + "\n")
     SegmentHistory.of(city, stored).write(folder)
 
 

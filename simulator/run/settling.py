@@ -1,18 +1,16 @@
 """The end of a run: waiting until all that was under way has arrived."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from aggregator.settings import CORRECTION_DELAY_MS, MIN_IDLE_GRACE_MS
 from simulator.fleet.fleet import Fleet
 from simulator.run.options import RunOptions
 from simulator.run.target import Events
-from simulator.verification.judging import READING_INTERVAL_MS
+from simulator.verification.judging import FEED_TAIL_S, READING_INTERVAL_MS
 from simulator.verification.oracle import AlertTruth
-from simulator.verification.sensors import due_ends_ms
 
 PATIENCE_S: Final = 240.0  # a message whose acknowledgement was lost is sent again after 30, 60, 120 s
-FEED_TAIL_S: Final = 2  # what comes after the last second of measuring
 ALLOWANCE_S: Final = 300.0  # of the run's time for settling; what takes longer goes on with the machine's
 ANSWER_S: Final = 3.0  # for what closes last to reach the table
 
@@ -34,11 +32,13 @@ def settle(
     options: RunOptions,
     fleet: Fleet,
     start_ms: int,
-    window_starts_ms: Collection[int],
+    starts_ms: Mapping[str, Collection[int]],
     alerts_due: list[AlertTruth],
     events: Events,
 ) -> bool:
     """Wait until all windows are closed, all is acknowledged and the expected events have come; False if they do not.
+
+    `starts_ms` are those of the windows with readings, by gateway.
 
     A process that was killed near the end comes back first: readings wait for it, and silence begins after them. As
     long as there is progress nobody gives up: how fast it is, the machine decides.
@@ -48,10 +48,9 @@ def settle(
     # Lost readings may have changed the alerts of a process that was interrupted: nobody waits for those.
     interrupted = {segment.number for real in fleet.real if real.was_interrupted for segment in real.plan.segments}
     expected = sum(alert.segment_number not in interrupted for alert in alerts_due)
-    ends_ms = due_ends_ms(window_starts_ms, 1000 * options.sensor_summary_s)
 
     def left() -> int:
-        return fleet.under_way(window_starts_ms, ends_ms) + max(0, expected - events.count)
+        return fleet.under_way(starts_ms, options.sensor_summary_s) + max(0, expected - events.count)
 
     while back and left():
         back = _wait_for(fleet, left)

@@ -16,9 +16,10 @@ from simulator.verification.alerts import AlertVerdict, verify_alerts
 from simulator.verification.oracle import Oracle, SegmentFacts
 from simulator.verification.record import RunRecord
 from simulator.verification.sensors import SensorVerdict, verify_sensors
-from simulator.verification.windows import Verdict, verify
+from simulator.verification.windows import Verdict, starts_by_gateway, verify
 
 READING_INTERVAL_MS: Final = 1000
+FEED_TAIL_S: Final = 2  # in which comes what is under way after the last second of measuring
 
 StoredWindows = Mapping[tuple[str, int], list[WindowSummary]]
 """By gateway and window start; two epochs of one window are two."""
@@ -65,6 +66,7 @@ def judge_tables(
     oracle : has been told all readings, and of the exclusions
     events : as systems get them, each once
     """
+    oracle.last_delivery_ms = record.start_ms + 1000 * (record.duration_s + FEED_TAIL_S)
     truth = oracle.windows()
     verdict = verify(city, truth, windows, record.at_risk, oracle.late())
     excused = {s.number for g in city.gateways if g.gateway_id in record.uncertain for s in g.segments}
@@ -73,7 +75,7 @@ def judge_tables(
         sensors=verify_sensors(
             city,
             oracle,
-            truth.keys(),
+            starts_by_gateway(city, truth),
             sensors,
             interval_ms=1000 * record.sensor_summary_s,
             uncertain=record.uncertain,

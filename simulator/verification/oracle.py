@@ -114,6 +114,7 @@ class Oracle:
     segment_of_sensor : int64 [sensors], segment number of each sensor number
     window_ms, reading_interval_ms, lateness_ms : as the gateways are configured
     exclusions : what the gateways declared to leave out; whether they should have is not judged here
+    last_delivery_ms : where a run was cut short, when all that was still to come was brought at the latest
     """
 
     segments: Sequence[SegmentFacts]
@@ -122,6 +123,7 @@ class Oracle:
     reading_interval_ms: int
     lateness_ms: int
     exclusions: list[Exclusion] = field(default_factory=list)
+    last_delivery_ms: int | None = None
     _ticks: list[_Tick] = field(default_factory=list)
 
     def note(
@@ -179,7 +181,10 @@ class Oracle:
         # no such batch comes any more, the sensors' silence closes it, after all that is still on its way.
         closing_ms = start_ms + self.window_ms + self.lateness_ms
         last_batch_ms = readings.timestamp_ms.max(initial=0) // 1000 * 1000
-        on_time: npt.NDArray[np.bool_] = (readings.delivered_ms <= closing_ms + 1000) | (closing_ms > last_batch_ms)
+        delivered_ms = readings.delivered_ms
+        if self.last_delivery_ms is not None:
+            delivered_ms = np.minimum(delivered_ms, self.last_delivery_ms)
+        on_time: npt.NDArray[np.bool_] = (delivered_ms <= closing_ms + 1000) | (closing_ms > last_batch_ms)
         return on_time
 
     def sensors(self, from_ms: int, until_ms: int) -> tuple[SensorTruth, SensorTruth]:

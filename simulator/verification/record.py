@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from simulator.faults.delivery import Readings
+from simulator.run.folder import write_whole
 from simulator.verification.archive import ArchiveError
 from simulator.verification.oracle import Exclusion
 
@@ -61,7 +62,7 @@ def write_record(record: RunRecord, folder: Path) -> Path:
         "options": record.options,
     }
     path = folder / FILE
-    path.write_text(json.dumps(document, indent=2, default=_as_text) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(document, indent=2, default=_as_text) + "\n")
     return path
 
 

@@ -39,13 +39,15 @@ def stored_sensors(table: Any) -> list[SensorSummary]:
 
 def due_ends_ms(starts_ms: Collection[int], interval_ms: int) -> range:
     """Ends of the intervals of which a summary is due, given the starts of the windows with readings."""
+    if not starts_ms:
+        return range(0)
     return range(min(starts_ms) // interval_ms * interval_ms + interval_ms, max(starts_ms) + 1, interval_ms)
 
 
 def verify_sensors(
     city: City,
     oracle: Oracle,
-    starts_ms: Collection[int],
+    starts_ms: Mapping[str, Collection[int]],
     stored: Iterable[SensorSummary],
     *,
     interval_ms: int,
@@ -58,22 +60,19 @@ def verify_sensors(
 
     Parameters
     ----------
-    starts_ms : of the windows with readings
+    starts_ms : of the windows with readings, by gateway
     interval_ms : as the gateways are configured
     """
     verdict = SensorVerdict()
-    if not starts_ms:
-        return verdict
     spans: Mapping[tuple[str, int, int], list[SensorSummary]] = defaultdict(list)
     for summary in stored:
         spans[summary.gateway, summary.interval_start_ms, summary.interval_start_ms + summary.interval_ms].append(
             summary
         )
-    ends_ms = due_ends_ms(starts_ms, interval_ms)
     truths: dict[tuple[int, int], tuple[SensorTruth, SensorTruth]] = {}
     for gateway in city.gateways:
         own = {(start, end): parts for (name, start, end), parts in spans.items() if name == gateway.gateway_id}
-        for end_ms in ends_ms:
+        for end_ms in due_ends_ms(starts_ms[gateway.gateway_id], interval_ms):
             verdict.expected += 1
             if not any(end == end_ms for _, end in own):
                 verdict.missing += 1

@@ -80,6 +80,18 @@ def stored_windows(table: Any) -> dict[tuple[str, int], list[WindowSummary]]:
     return windows
 
 
+def starts_by_gateway(city: City, truth: Mapping[int, Mapping[int, SegmentTruth]]) -> dict[str, list[int]]:
+    """Starts of the windows that each gateway must have stored: those in which a sensor of its measured, in order."""
+    return {
+        gateway.gateway_id: [
+            start_ms
+            for start_ms, segments in sorted(truth.items())
+            if any(segment.number in segments for segment in gateway.segments)
+        ]
+        for gateway in city.gateways
+    }
+
+
 def verify(
     city: City,
     truth: Mapping[int, Mapping[int, SegmentTruth]],
@@ -100,13 +112,10 @@ def verify(
     of_gateway: dict[str, list[WindowSummary]] = defaultdict(list)
     for (name, _), windows in stored.items():
         of_gateway[name] += windows
+    starts_ms = starts_by_gateway(city, truth)
     for gateway in city.gateways:
         risk = _at_risk_by_window(gateway, at_risk.get(gateway.gateway_id, []), window_ms)
-        expected = [
-            start_ms
-            for start_ms, segments in sorted(truth.items())
-            if any(segment.number in segments for segment in gateway.segments)
-        ]
+        expected = starts_ms[gateway.gateway_id]
         verdict.windows_expected += len(expected)
         covered = set()
         for span in _spans(of_gateway.pop(gateway.gateway_id, [])):

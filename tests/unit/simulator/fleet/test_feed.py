@@ -177,3 +177,30 @@ def test_frames_and_json_say_the_same_to_the_gateway(city: City) -> None:
     impossible = readings.occupancy_permille > 1000
     assert (as_frame.fault[impossible] == Fault.BAD_OCCUPANCY).all()
     assert (as_frame.fault[~impossible] == Fault.NO_FAULT).all()
+
+
+def test_feed_that_is_cut_short_brings_the_rest_within_two_seconds_and_the_oracle_knows(city: City) -> None:
+    """The oracle that was told of the plan and of the cut agrees with one that was told when each reading came."""
+    feed, oracle = make_feed(city)
+    came, seen = make_feed(city)[1], list[Row]()
+    cut_at = SECONDS - 1
+    second = 0
+    while second < cut_at or not feed.exhausted:
+        if second < cut_at:
+            feed.draw(second)
+        elif second == cut_at:
+            feed.cut()
+        for arrivals in feed.deliver(second):
+            for _, readings in arrivals:
+                mine = [row for row in rows(readings) if row[-1] <= 1000 and row not in seen]
+                seen += mine
+                columns = (np.array(column, dtype=np.int64) for column in zip(*mine, strict=True))
+                if mine:
+                    came.note(*columns, np.full(len(mine), START_MS + 1000 * (second + 1)))
+        second += 1
+    oracle.last_delivery_ms = START_MS + 1000 * (cut_at + 2)
+    assert feed.seconds == cut_at
+    assert second <= cut_at + 2
+    assert oracle.windows() == came.windows()
+    assert oracle.late() == came.late()
+    assert sum(oracle.late().values()) > 0

@@ -59,7 +59,7 @@ def summaries(readings: int = 2) -> list[SensorSummary]:
 
 
 def judged(stored: list[SensorSummary], oracle: Oracle | None = None, uncertain: tuple[str, ...] = ()) -> SensorVerdict:
-    starts = range(0, WINDOWS * WINDOW_MS, WINDOW_MS)
+    starts = {gateway.gateway_id: range(0, WINDOWS * WINDOW_MS, WINDOW_MS) for gateway in CITY.gateways}
     return verify_sensors(CITY, oracle or make_oracle(), starts, stored, interval_ms=INTERVAL_MS, uncertain=uncertain)
 
 

@@ -1,0 +1,44 @@
+"""Flags of `run` that are right each by itself and cannot be together. Pure."""
+
+from collections.abc import Iterator
+
+from simulator.faults.schedule import NEEDS_REAL_GATEWAY, Chaos
+from simulator.fleet.pace import REAL_TIME
+from simulator.run.options import Break, RunOptions, TargetName
+
+
+class ContradictionError(ValueError):
+    """The flags cannot be together; one line for each contradiction, which says what to leave out or to give."""
+
+
+def refuse_contradictions(options: RunOptions, asked_chaos: frozenset[Chaos], *, keep: bool) -> None:
+    """Raise ContradictionError if there is any.
+
+    Parameters
+    ----------
+    asked_chaos : kinds of faults that were asked for by name; of "all" those are done that can be
+    """
+    found = list(_contradictions(options, asked_chaos, keep=keep))
+    if found:
+        raise ContradictionError("\n".join(found))
+
+
+def _contradictions(options: RunOptions, asked_chaos: frozenset[Chaos], *, keep: bool) -> Iterator[str]:
+    if options.gateways_real > options.gateways:
+        yield f"--gateways-real {options.gateways_real}: there are --gateways {options.gateways} in all; give fewer"
+    if options.ramp_up_s >= options.duration_s:
+        yield f"--ramp-up-s {options.ramp_up_s}: must be less than --duration {options.duration_s}, which it is part of"
+    if options.gateways_real and options.speed != REAL_TIME:
+        yield "--gateways-real needs --speed 1: a real process has the machine's clock"
+    if options.target is TargetName.MEMORY:
+        for flag, is_given in (
+            ("--gateways-real", options.gateways_real > 0),
+            ("--chaos cloud-outage", Chaos.CLOUD_OUTAGE in options.chaos),
+            ("--break-window lake", options.break_window is Break.LAKE),
+            ("--keep", keep),
+        ):
+            if is_given:
+                yield f"{flag} needs a cloud: leave it out, or leave out --target memory"
+    for kind in sorted(NEEDS_REAL_GATEWAY & asked_chaos):
+        if options.gateways_real == 0:
+            yield f"--chaos {kind} needs a real gateway: give --gateways-real 1 or more"

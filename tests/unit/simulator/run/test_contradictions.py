@@ -1,0 +1,26 @@
+"""Flags that cannot be together: each contradiction is told, and all at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from simulator.faults.schedule import Chaos
+from simulator.run.contradictions import ContradictionError, refuse_contradictions
+from simulator.run.options import RunOptions, TargetName
+
+
+def test_usual_runs_contradict_nothing() -> None:
+    refuse_contradictions(RunOptions(), frozenset({Chaos.ALL}), keep=True)
+    refuse_contradictions(RunOptions(gateways_real=0, target=TargetName.MEMORY, speed=None), frozenset(), keep=False)
+
+
+def test_all_contradictions_are_told_at_once() -> None:
+    options = RunOptions(gateways=2, gateways_real=3, duration_s=10, ramp_up_s=10, target=TargetName.MEMORY)
+    with pytest.raises(ContradictionError) as caught:
+        refuse_contradictions(options, frozenset(), keep=True)
+    assert str(caught.value).splitlines() == [
+        "--gateways-real 3: there are --gateways 2 in all; give fewer",
+        "--ramp-up-s 10: must be less than --duration 10, which it is part of",
+        "--gateways-real needs a cloud: leave it out, or leave out --target memory",
+        "--keep needs a cloud: leave it out, or leave out --target memory",
+    ]
