@@ -1,6 +1,7 @@
 """What breaks first when a city grows: quotas of an AWS account and limits of our own design. Pure.
 
-Quotas are the defaults of a large region such as us-east-1. AWS raises those that are marked so on request.
+Quotas are the defaults of an account in a large region such as us-east-1; smaller regions begin with less. AWS raises
+those that are marked so on request.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from cloud.capacity.sizing import size
 _QUOTAS: Final = "https://docs.aws.amazon.com/general/latest/gr"
 _IOT: Final = f"{_QUOTAS}/iot-core.html"
 _CONTRACT: Final = "docs/contract.md"
+CONNECTIONS: Final = 500_000
+PUBLISHES_PER_S: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Limit:
     need, quota : both in `unit`
     raisable : whether AWS raises it on request
     source : page that states it
+    shared : whether all gateways of an account share it, so that more accounts relieve it
     """
 
     name: str
@@ -32,6 +36,7 @@ class Limit:
     unit: str
     raisable: bool
     source: str
+    shared: bool = True
 
     @property
     def used(self) -> float:
@@ -46,10 +51,10 @@ def limits(city: City, operation: Operation) -> tuple[Limit, ...]:
     windows_per_s = city.windows_per_s * operation.editions_per_window
     rows_per_s = windows_per_s * city.segments / city.gateways
     found = (
-        Limit("IoT Core: connections", city.gateways, 500_000, "connections", True, _IOT),
-        Limit("IoT Core: inbound publishes", windows_per_s, 20_000, "a second", True, _IOT),
+        Limit("IoT Core: connections", city.gateways, CONNECTIONS, "connections", True, _IOT),
+        Limit("IoT Core: inbound publishes", windows_per_s, PUBLISHES_PER_S, "a second", True, _IOT),
         Limit("IoT Core: rules evaluated", windows_per_s, 20_000, "a second", True, _IOT),
-        Limit("IoT Core: size of a message", sent.window_bytes, 128 * 1024, "bytes", False, _IOT),
+        Limit("IoT Core: size of a message", sent.window_bytes, 128 * 1024, "bytes", False, _IOT, shared=False),
         Limit("Kinesis: shards", sized.shards, 20_000, "shards", True, f"{_QUOTAS}/ak.html"),
         Limit(
             "Lambda: concurrency", sized.processor_concurrency, 1000, "at once", True, f"{_QUOTAS}/lambda-service.html"
@@ -64,7 +69,15 @@ def limits(city: City, operation: Operation) -> tuple[Limit, ...]:
             f"{_QUOTAS}/fh.html",
         ),
         Limit("EventBridge: events put", _busiest_events_per_s(city), 10_000, "a second", True, f"{_QUOTAS}/ev.html"),
-        Limit("contract: segments on a gateway", city.segments / city.gateways, 4096, "segments", False, _CONTRACT),
+        Limit(
+            "contract: segments on a gateway",
+            city.segments / city.gateways,
+            4096,
+            "segments",
+            False,
+            _CONTRACT,
+            shared=False,
+        ),
         Limit(
             "sweep: one pass over all gateways",
             sweep_pass_s(city),
@@ -75,6 +88,14 @@ def limits(city: City, operation: Operation) -> tuple[Limit, ...]:
         ),
     )
     return tuple(sorted(found, key=lambda limit: -limit.used))
+
+
+def first_design_limits(city: City) -> tuple[Limit, ...]:
+    """What the broker sees of a design in which every sensor connects and publishes by itself."""
+    return (
+        Limit("IoT Core: connections", city.sensors, CONNECTIONS, "connections", True, _IOT),
+        Limit("IoT Core: inbound publishes", city.readings_per_s, PUBLISHES_PER_S, "a second", True, _IOT),
+    )
 
 
 def _busiest_events_per_s(city: City) -> float:

@@ -1,6 +1,7 @@
 """AWS's prices, from the one file that holds them."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,12 +52,6 @@ class Prices:
     standing: str
     of: Mapping[str, Price]
 
-    def __getitem__(self, name: str) -> Price:
-        try:
-            return self.of[name]
-        except KeyError:
-            raise PriceError(f"no price {name!r} for {self.region}; the file of prices has none of that name") from None
-
 
 def load_prices(file: Path = FILE) -> Prices:
     """The prices in `file`.
@@ -73,14 +68,16 @@ def load_prices(file: Path = FILE) -> Prices:
             region=document["region"],
             as_of=document["as_of"],
             standing=document["standing"],
-            of={name: _price(entry) for name, entry in document["prices"].items()},
+            of={name: _price(name, entry) for name, entry in document["prices"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PriceError(f"{file}: no file of prices ({type(error).__name__}: {error})") from error
 
 
-def _price(entry: Mapping[str, Any]) -> Price:
+def _price(name: str, entry: Mapping[str, Any]) -> Price:
     tiers = tuple((None if end is None else float(end), float(usd)) for end, usd in entry["tiers"])
     if not tiers or tiers[-1][0] is not None:
-        raise ValueError(f"{entry['unit']}: the last tier must have no end")
+        raise ValueError(f"{name}: the last tier must have no end")
+    if not (entry["per"] > 0 and all(0 <= usd < math.inf for _, usd in tiers)):
+        raise ValueError(f"{name}: give prices of at least 0, for a number of units above 0")
     return Price(unit=entry["unit"], per=float(entry["per"]), tiers=tiers, source=entry["source"])

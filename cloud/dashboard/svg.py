@@ -84,6 +84,25 @@ class Scale:
         return self.start + (self.end - self.start) * value / self.ticks[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class LogScale:
+    """From `low` to `high`, both above 0, onto pixels from `start` to `end`: ten times as much is always as far."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+
+    @property
+    def ticks(self) -> tuple[float, ...]:
+        """Powers of ten on the scale."""
+        first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
+        return tuple(10.0**power for power in range(first, last + 1))
+
+    def __call__(self, value: float) -> float:
+        return self.start + (self.end - self.start) * math.log(value / self.low) / math.log(self.high / self.low)
+
+
 def mixed(colours: Sequence[str], share: float) -> str:
     """The colour at `share`, 0 to 1, of a way over all `colours`."""
     place = min(max(share, 0.0), 1.0) * (len(colours) - 1)

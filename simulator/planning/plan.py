@@ -1,13 +1,11 @@
-"""What a city would cost a month on AWS, beside the first design of the platform, as a table and as JSON."""
+"""What a city needs and would cost a month on AWS, beside the first design of the platform."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
-
-from rich.console import Console
-from rich.table import Table
 
 from cloud.app import read_context
 from cloud.capacity.bill import (
@@ -17,12 +15,14 @@ from cloud.capacity.bill import (
     first_design_bill,
     quicksight_bill,
     roadside_bill,
+    split_bill,
 )
 from cloud.capacity.city import City, CityError, Operation
-from cloud.capacity.limits import Limit, limits
+from cloud.capacity.limits import Limit, first_design_limits, limits
 from cloud.capacity.prices import Prices
 from cloud.capacity.roadside import traffic
 from cloud.capacity.sizing import size, thresholds
+from cloud.capacity.split import FILL, Split, breaking_points, split
 from cloud.config import Config
 
 BAR_USD: Final = 160.0  # for the city below, QuickSight apart
@@ -61,16 +61,30 @@ _LEVERS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A city, what it needs, and what that costs beside the other designs."""
+    """A city, what it needs, and what that costs beside the other designs.
+
+    Attributes
+    ----------
+    regions : the prices of each region that has parts of it
+    split, ours : its parts, and what they cost together
+    unsplit_usd : what one account would cost in the first region, if it had no limits
+    limits : of one account that held the whole city
+    breaks : at how many sensors each of them breaks while the city grows
+    first_design_accounts : how many the first design needs, as far as its connections and publishes ask for
+    """
 
     city: City
     operation: Operation
-    prices: Prices
+    regions: tuple[Prices, ...]
+    split: Split
     ours: Bill
+    unsplit_usd: float
     first: Bill
     fairer: Bill
     quicksight: Bill
     limits: tuple[Limit, ...]
+    breaks: Mapping[str, int | None]
+    first_design_accounts: int
 
     @property
     def ratio(self) -> float:
@@ -98,7 +112,7 @@ class Plan:
         return [*found, ("all of these together", self._saved(changes))] if len(found) > 1 else found
 
     def _saved(self, change: dict[str, Any]) -> float:
-        return self.ours.usd - roadside_bill(self.city, replace(self.operation, **change), self.prices).usd
+        return self.ours.usd - split_bill(self.split, replace(self.operation, **change), self.regions).usd
 
 
 def as_operated() -> Operation:
@@ -140,17 +154,30 @@ def as_measured(report: Mapping[str, Any], operation: Operation) -> tuple[City, 
     return city, replace(operation, editions_per_window=editions)
 
 
-def make_plan(city: City, operation: Operation, prices: Prices) -> Plan:
-    """The plan of a city."""
+def make_plan(city: City, operation: Operation, *regions: Prices, fill: float = FILL, raised: bool = False) -> Plan:
+    """The plan of a city, spread over the regions whose prices are given.
+
+    Raises
+    ------
+    CityError
+        when the city cannot be shared out so that no part uses more than `fill` of a limit.
+    PriceError
+        when a region's prices lack some.
+    """
+    made = split(city, operation, fill, raised=raised, regions=len(regions))
     return Plan(
         city=city,
         operation=operation,
-        prices=prices,
-        ours=roadside_bill(city, operation, prices),
-        first=first_design_bill(city, prices),
-        fairer=fairer_first_design_bill(city, prices),
-        quicksight=quicksight_bill(Readers(), prices),
+        regions=regions,
+        split=made,
+        ours=split_bill(made, operation, regions),
+        unsplit_usd=roadside_bill(city, operation, regions[0]).usd,
+        first=first_design_bill(city, regions[0]),
+        fairer=fairer_first_design_bill(city, regions[0]),
+        quicksight=quicksight_bill(Readers(), regions[0]),
         limits=limits(city, operation),
+        breaks=breaking_points(city, operation),
+        first_design_accounts=max(math.ceil(limit.used / fill) for limit in first_design_limits(city)),
     )
 
 
@@ -171,7 +198,12 @@ def as_json(plan: Plan) -> dict[str, Any]:
         "fairer_direct_design_lines": _lines(plan.fairer),
         "quicksight_lines": _lines(plan.quicksight),
         "levers": [{"what": what, "saves_usd": round(saved, 2)} for what, saved in plan.levers()],
-        "limits": [{**asdict(limit), "used": round(limit.used, 4)} for limit in plan.limits],
+        "limits": [
+            {**asdict(limit), "used": round(limit.used, 4), "breaks_at_sensors": plan.breaks[limit.name]}
+            for limit in plan.limits
+        ],
+        "split": _split(plan),
+        "direct_design_accounts": plan.first_design_accounts,
         "sizing": asdict(size(plan.city)),
         "thresholds": asdict(thresholds(plan.city)),
         "messages_per_month": asdict(traffic(plan.city, plan.operation)),
@@ -180,10 +212,30 @@ def as_json(plan: Plan) -> dict[str, Any]:
             "segments": plan.city.segments,
             **asdict(plan.operation),
             "month_days": 30,
-            "region": plan.prices.region,
-            "prices_as_of": plan.prices.as_of,
-            "prices_standing": plan.prices.standing,
+            "region": plan.regions[0].region,
+            "regions": [prices.region for prices in plan.regions],
+            "prices_as_of": plan.regions[0].as_of,
+            "prices_standing": plan.regions[0].standing,
         },
+    }
+
+
+def _split(plan: Plan) -> dict[str, Any]:
+    made = plan.split
+    return {
+        "parts": made.parts,
+        "accounts": made.accounts(len(plan.regions)),
+        "regions": dict(zip((prices.region for prices in plan.regions), made.shares(len(plan.regions)), strict=True)),
+        "sensors_each": made.part.sensors,
+        "gateways_each": made.part.gateways,
+        "sizing_each": asdict(size(made.part)),
+        "most_of_a_limit": made.fill,
+        "asked_by": made.asked_by and made.asked_by.name,
+        "raises": [
+            {"name": limit.name, "need": round(limit.need, 3), "has": limit.quota, "unit": limit.unit}
+            for limit in made.raises
+        ],
+        "adds_usd": round(plan.ours.usd - plan.unsplit_usd, 2),
     }
 
 
@@ -204,85 +256,3 @@ def write_plan(plan: Plan, path: Path) -> None:
     """Write the plan as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(as_json(plan), indent=2) + "\n", encoding="utf-8")
-
-
-def print_plan(plan: Plan, console: Console, *, every_line: bool) -> None:
-    """The plan as a person reads it."""
-    city = plan.city
-    console.print(
-        f"{city.sensors:,} sensors at {city.reading_hz:g} Hz on {city.gateways:,} gateways, {city.segments:,} segments,"
-        f" windows of {city.window_s} s; {plan.prices.region}, prices as of {plan.prices.as_of}",
-        highlight=False,
-    )
-    console.print(_comparison(plan))
-    if every_line:
-        console.print(_every_line(plan.ours))
-    console.print(_levers(plan))
-    console.print(_limits(plan))
-    if city == BAR_CITY:
-        verdict = "met" if plan.ours.usd <= BAR_USD else "[red]not met[/red]"
-        console.print(
-            f"bar: at most ${BAR_USD:,.0f} a month for this city, QuickSight apart: {verdict}", highlight=False
-        )
-    console.print(
-        f"QuickSight apart, for it follows people: ${plan.quicksight.usd:,.2f} for one author and five readers.\n"
-        f"Not counted: gateways and their uplink, support, taxes, free tier, what data a reader takes out of AWS.\n"
-        f"{plan.prices.standing}",
-        style="dim",
-        highlight=False,
-    )
-
-
-def _comparison(plan: Plan) -> Table:
-    table = Table(title="US dollars a month", title_justify="left")
-    for name in ("", "Roadside", "every reading by itself", "the same, fairer"):
-        table.add_column(name, justify="left" if not name else "right")
-    ours, first, fairer = plan.ours.by_service(), plan.first.by_service(), plan.fairer.by_service()
-    for service in ours:
-        row = (ours[service], first.get(service, 0.0), fairer.get(service, 0.0))
-        table.add_row(service, *(_usd(usd) for usd in row))
-    table.add_section()
-    table.add_row("all", _usd(plan.ours.usd), _usd(plan.first.usd), _usd(plan.fairer.usd), style="bold")
-    alone = _usd(plan.way_of_a_window_usd)
-    table.add_row("of it the way of a window or reading", alone, _usd(plan.first.usd), _usd(plan.fairer.usd))
-    table.add_row("times Roadside", "1", f"{plan.ratio:,.0f}", f"{plan.fairer.usd / plan.ours.usd:,.0f}", style="bold")
-    return table
-
-
-def _every_line(bill: Bill) -> Table:
-    table = Table(title="Line by line", title_justify="left")
-    table.add_column("service")
-    table.add_column("item")
-    table.add_column("quantity", justify="right")
-    table.add_column("of")
-    table.add_column("$", justify="right")
-    for line in bill.lines:
-        table.add_row(line.service, line.item, f"{line.quantity:,.1f}", line.unit, _usd(line.usd))
-    return table
-
-
-def _levers(plan: Plan) -> Table:
-    table = Table(title="What would lower it", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    for what, saved in plan.levers():
-        table.add_row(what, f"-{_usd(saved)}")
-    return table
-
-
-def _limits(plan: Plan) -> Table:
-    broken = plan.exceeded
-    title = "What breaks, the first before the others" if broken else "What would break first"
-    table = Table(title=title, title_justify="left")
-    for name in ("limit", "needs", "has", "used"):
-        table.add_column(name, justify="left" if name == "limit" else "right")
-    for limit in broken or plan.limits[:3]:
-        raisable = " (raised on request)" if limit.raisable else ""
-        style = "red" if limit.used > 1 else None
-        needs, has = f"{limit.need:,.0f}", f"{limit.quota:,.0f} {limit.unit}{raisable}"
-        table.add_row(limit.name, needs, has, f"{limit.used:,.0%}", style=style)
-    return table
-
-
-def _usd(usd: float) -> str:
-    return f"{usd:,.2f}" if usd else "-"

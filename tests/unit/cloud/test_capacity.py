@@ -15,12 +15,14 @@ from cloud.capacity.bill import (
     price,
     quicksight_bill,
     roadside_bill,
+    split_bill,
 )
 from cloud.capacity.city import City, CityError, Operation
 from cloud.capacity.limits import limits
 from cloud.capacity.prices import FILE, Price, PriceError, load_prices
 from cloud.capacity.resources import BILLED, FREE
 from cloud.capacity.sizing import size, size_raw, thresholds
+from cloud.capacity.split import breaking_points, first_to_break, grown, part_of, split
 from cloud.capacity.windows_table import read_capacity, write_capacity
 
 PRICES = load_prices()
@@ -204,6 +206,45 @@ def test_what_breaks_first_in_a_city_of_fifty_million_is_told_in_its_order() -> 
 
     assert [limit.used for limit in broken] == sorted((limit.used for limit in broken), reverse=True)
     assert {"IoT Core: inbound publishes", "sweep: one pass over all gateways"} <= {limit.name for limit in broken}
+
+
+@pytest.mark.parametrize("raised", [False, True])
+@pytest.mark.parametrize("sensors", [1, 50_000, 1_400_000, 5_000_000, 50_000_000, 1_000_000_000])
+def test_parts_are_the_fewest_that_leave_room_in_every_limit(sensors: int, raised: bool) -> None:
+    city = City.of_sensors(sensors)
+
+    def fits(parts: int) -> bool:
+        own = limits(part_of(city, parts), Operation())
+        return all(limit.used <= 0.8 for limit in own if limit.shared and not (raised and limit.raisable))
+
+    made = split(city, Operation(), 0.8, raised=raised)
+
+    assert fits(made.parts)
+    assert made.parts == 1 or not fits(made.parts - 1)
+    assert made.part.sensors * made.parts >= sensors
+    assert (made.asked_by is None) == (made.parts == 1)
+
+
+def test_a_city_that_fits_is_left_whole_and_costs_the_same() -> None:
+    made = split(CITY, Operation())
+
+    assert (made.parts, made.part) == (1, CITY)
+    assert split_bill(made, Operation(), [PRICES]).usd == pytest.approx(roadside_bill(CITY, Operation(), PRICES).usd)
+
+
+def test_what_even_one_gateway_breaks_is_refused() -> None:
+    with pytest.raises(CityError, match="cannot be shared out"):
+        split(CITY, Operation(), 1e-6)
+
+
+def test_a_limit_breaks_at_the_first_city_that_needs_more() -> None:
+    points = breaking_points(CITY, Operation())
+
+    assert points["contract: segments on a gateway"] is points["IoT Core: size of a message"] is None
+    for name, sensors in first_to_break(points):
+        for size_, breaks in ((sensors - 1, False), (sensors, True)):
+            (found,) = (limit for limit in limits(grown(CITY, size_), Operation()) if limit.name == name)
+            assert (found.used > 1) == breaks, (name, size_)
 
 
 def test_too_many_segments_on_one_gateway_are_told() -> None:
