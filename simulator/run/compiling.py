@@ -42,6 +42,10 @@ def compile_report(
     if not settled:
         waiting = ", ".join(f"{gateway} {count}" for gateway, count in fleet.left.items() if count)
         problems.append(f"not all was acknowledged, and for {PATIENCE_S:g} s nothing more was: {waiting}")
+    if too_late := conducted.oracle.excluded_too_late():
+        problems.append(
+            f"{len(too_late)} windows cannot be judged: gateways told of excluded sensors too late for them"
+        )
     if meter.refused:
         problems.append(f"{meter.refused} publishes were refused by the cloud")
     ok = not (verdict.windows_missing or verdict.windows_wrong or verdict.windows_unexpected or problems)

@@ -1,6 +1,7 @@
 """The running part of a run: traffic, faults and gateways in real time."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console
 
@@ -17,9 +18,12 @@ from simulator.run.interruption import Interruption
 from simulator.run.options import RunOptions
 from simulator.run.series import Recorder, cpu_s
 from simulator.run.target import Target
+from simulator.verification.alerts import declared_exclusions
 from simulator.verification.judging import FEED_TAIL_S, make_oracle
 from simulator.verification.oracle import Oracle
 from simulator.verification.witnesses import Witness, Witnesses
+
+EXCLUSIONS_EVERY_S: Final = 60  # of readings; the oracle needs to know before it condenses a window
 
 
 class Conducted:
@@ -50,7 +54,9 @@ def conduct(
     """Bring the readings, until their time is over or the run is interrupted, and have done to it what is planned."""
     start_ms = (int(fleet.pace.now_s()) + 1) * 1000
     lateness_s = -(-options.lateness_ms // 1000)
-    oracle = make_oracle(city, window_s=options.window_s, lateness_ms=options.lateness_ms)
+    oracle = make_oracle(
+        city, window_s=options.window_s, lateness_ms=options.lateness_ms, keeps_hours=target.lake is not None
+    )
     delivery = Delivery(
         planned_faults(options), options.seed, start_ms, options.duration_s, options.window_s, lateness_s
     )
@@ -75,6 +81,8 @@ def conduct(
 
         def on_second(second: int) -> None:
             interruption.can_finish()
+            if second % EXCLUSIONS_EVERY_S == 0:
+                oracle.exclusions = declared_exclusions(target.events.events())
             for real in fleet.real:
                 real.measure()
             recorder.take(second + 1.0)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from aggregator.settings import AggregatorSettings
 from roadside.contract.sensors import SensorSummary
 from roadside.contract.summary import WindowSummary
 from simulator.city.layout import City
@@ -20,6 +21,7 @@ from simulator.verification.windows import Verdict, starts_by_gateway, verify
 
 READING_INTERVAL_MS: Final = 1000
 FEED_TAIL_S: Final = 2  # in which comes what is under way after the last second of measuring
+CORRECTED_MS: Final = 1000 * AggregatorSettings().correction_seconds  # after that a closed window changes no more
 
 StoredWindows = Mapping[tuple[str, int], list[WindowSummary]]
 """By gateway and window start; two epochs of one window are two."""
@@ -34,8 +36,8 @@ class TablesVerdict:
     alerts: AlertVerdict
 
 
-def make_oracle(city: City, *, window_s: int, lateness_ms: int) -> Oracle:
-    """An oracle of this city that has been told nothing yet."""
+def make_oracle(city: City, *, window_s: int, lateness_ms: int, keeps_hours: bool = True) -> Oracle:
+    """An oracle of this city that has been told nothing yet. It keeps readings for as long as gateways correct."""
     segments = list(city.segments())
     return Oracle(
         segments=_segment_facts(city),
@@ -43,6 +45,8 @@ def make_oracle(city: City, *, window_s: int, lateness_ms: int) -> Oracle:
         window_ms=window_s * 1000,
         reading_interval_ms=READING_INTERVAL_MS,
         lateness_ms=lateness_ms,
+        kept_ms=lateness_ms + CORRECTED_MS,
+        keeps_hours=keeps_hours,
     )
 
 

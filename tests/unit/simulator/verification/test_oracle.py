@@ -285,9 +285,87 @@ def test_the_last_windows_are_closed_by_silence_after_all_that_is_under_way() ->
     assert oracle.alerts() == []
 
 
+MODULES = ("oracle", "stations", "summing", "truth")
+
+
 def test_oracle_shares_no_code_with_what_it_judges() -> None:
-    tree = ast.parse(Path(oracle_module.__file__).read_text(encoding="utf-8"))
-    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    imported |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    standard = {"math", "collections", "collections.abc", "dataclasses", "itertools", "typing"}
-    assert imported == standard | {"numpy", "numpy.typing"}
+    folder = Path(oracle_module.__file__).parent
+    trees = [ast.parse((folder / f"{name}.py").read_text(encoding="utf-8")) for name in MODULES]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imported = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "." for node in nodes if isinstance(node, ast.ImportFrom)}
+    standard = {"copy", "math", "collections", "collections.abc", "dataclasses", "typing"}
+    own = {f"simulator.verification.{name}" for name in MODULES}
+    assert imported <= standard | own | {"numpy", "numpy.typing"}
+
+
+# Condensing, on readings of half an hour by plain chance: some late, of a sensor that is left out for a while.
+
+
+def told_in_order(oracle: Oracle, seconds: int = 1800) -> None:
+    rng = random.Random(3)  # noqa: S311 - a test
+    for second in range(3000, 3000 + seconds):
+        rows, due = [], []
+        for sensor in range(5):
+            slow = 3300 < second < 4000
+            vehicles = rng.choice([0, 1, 2])
+            speed = rng.randrange(100, 300) if slow else rng.randrange(700, 1200)
+            rows.append((sensor, 1000 * second + 7 * sensor, vehicles, speed if vehicles else NO_SPEED, 100))
+            due.append(1000 * (second + 1 + (rng.randrange(5, 40) if rng.random() < 0.05 else 0)))
+        if second != 3555:
+            note(oracle, rows, due)
+
+
+def test_condensed_windows_say_what_they_said_before() -> None:
+    whole, condensed = make_oracle(), make_oracle()
+    condensed.kept_ms = 60_000
+    for oracle in (whole, condensed):
+        oracle.exclusions = [Exclusion(1, 3_500_000, 4_000_000)]
+        told_in_order(oracle)
+    assert condensed.condensed_until_ms() >= 4_700_000
+    assert condensed.windows() == whole.windows()
+    assert condensed.late() == whole.late() != {}
+    assert [alert.started for alert in whole.alerts()] == [True, False]
+    assert condensed.alerts() == whole.alerts()
+    assert condensed.hours() == whole.hours()
+    assert len(whole.hours()) == 2
+    for mine, others in zip(condensed.sensors(4_000_000, 4_790_000), whole.sensors(4_000_000, 4_790_000), strict=True):
+        for name in ("readings_accepted", "vehicle_count", "pace_sum_ms_per_km", "occupied_ms"):
+            assert getattr(mine, name).tolist() == getattr(others, name).tolist()
+    assert condensed.windows() == whole.windows()  # asking changes nothing
+
+
+def test_an_hour_is_summed_from_its_readings() -> None:
+    oracle = make_oracle()
+    told_in_order(oracle)
+    as_hours = Oracle([FREEWAY, STREET], np.array([0, 0, 0, 1, 1]), 3_600_000, 1000, lateness_ms=2000)
+    told_in_order(as_hours)
+    assert oracle.hours() == as_hours.windows()
+
+
+def test_what_is_forgotten_is_asked_for_no_more_and_alerts_stay() -> None:
+    oracle = make_oracle()
+    oracle.kept_ms = 60_000
+    told_in_order(oracle)
+    alerts = oracle.alerts()
+    oracle.forget(4_000_000)
+    assert min(oracle.windows()) == 4_000_000
+    assert oracle.alerts() == alerts
+
+
+def test_readings_older_than_all_corrections_are_counted_and_change_nothing() -> None:
+    oracle = make_oracle()
+    oracle.kept_ms = 60_000
+    told_in_order(oracle)
+    before = oracle.windows()
+    note(oracle, [(0, 3_000_000, 5, 500, 0)])
+    assert oracle.windows() == before
+    assert oracle.too_old == 1
+
+
+def test_an_exclusion_that_was_told_after_its_windows_were_condensed_is_not_hidden() -> None:
+    oracle = make_oracle()
+    oracle.kept_ms = 60_000
+    told_in_order(oracle)
+    oracle.exclusions = [Exclusion(0, 4_000_000, 4_020_000), Exclusion(0, 4_795_000)]
+    assert oracle.excluded_too_late() == [4_000_000, 4_010_000]
