@@ -121,7 +121,7 @@ def find(stage: str) -> Deployment:
     ------
     CloudError
     """
-    local = None if _names_an_account() else playground.running()
+    local = None if is_account_named() else playground.running()
     return _find(stage, _of_account() if local is None else _of_playground(local))
 
 
@@ -153,7 +153,8 @@ def _find(stage: str, make: Callable[[str], Any]) -> Deployment:
     return Deployment(stage, outputs, client)
 
 
-def _names_an_account() -> bool:
+def is_account_named() -> bool:
+    """Whether a variable or a file of the AWS command line says whose account is meant."""
     files = (Path.home() / ".aws" / name for name in ("config", "credentials"))
     return any(os.environ.get(name) for name in _NAMES_AN_ACCOUNT) or any(file.exists() for file in files)
 

@@ -95,7 +95,7 @@ def explain(found: Playground, console: Console, questions: Sequence[str] = QUES
 
 def keep(cloud: LocalCloud, folder: Path, console: Console, exit_code: int) -> None:
     """Keep a run's cloud: register it, give the terminal back, and stay until told to end."""
-    explain(register(cloud, f"kept from the run in {folder}", folder, is_run=True), console)
+    explain(register(cloud, f"the run in {folder}", folder, is_run=True), console)
     with until_told_to_end():
         background.hand_over(exit_code, folder / "work" / LOG)
         while True:

@@ -32,13 +32,7 @@ def compile_report(
 ) -> Report:
     """The report; `ok` if nothing is missing, wrong or left over. Figures of a lake that is not there are None."""
     feed, meter, chaos = conducted.feed, fleet.meter, conducted.chaos
-    problems = [
-        f"alert missing: segment {s}, {'started' if up else 'cleared'}, {t}" for s, up, t in alerts.missing[:10]
-    ]
-    problems += [
-        f"alert unexpected: segment {s}, {'started' if up else 'cleared'}, {t}" for s, up, t in alerts.unexpected[:10]
-    ]
-    problems += sensors.findings + (lake.problems() if lake is not None else [])
+    problems = alerts.problems() + sensors.findings + (lake.problems() if lake is not None else [])
     if not settled:
         waiting = ", ".join(f"{gateway} {count}" for gateway, count in fleet.left.items() if count)
         problems.append(f"not all was acknowledged, and for {PATIENCE_S:g} s nothing more was: {waiting}")

@@ -13,6 +13,7 @@ from simulator.verification.oracle import AlertTruth, Exclusion
 
 Key = tuple[int, bool, int]  # segment number, started, occurred_ms
 
+MAX_FINDINGS: Final = 10
 CONGESTION: Final = get_args(CongestionKind)  # the kinds that the oracle foretells
 
 
@@ -34,6 +35,14 @@ class AlertVerdict:
     @property
     def ok(self) -> bool:
         return not self.missing and not self.unexpected
+
+    def problems(self) -> list[str]:
+        """What is wrong, in words."""
+        return [
+            f"alert {what}: segment {segment}, {'started' if started else 'cleared'}, {occurred_ms}"
+            for what, keys in (("missing", self.missing), ("unexpected", self.unexpected))
+            for segment, started, occurred_ms in keys[:MAX_FINDINGS]
+        ]
 
 
 class QueueReader:

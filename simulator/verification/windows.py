@@ -7,7 +7,7 @@ window is compared with the sum of the truth over its span. Quantiles do not add
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Final
 
 from roadside.contract.codec import decode_window
@@ -25,7 +25,7 @@ MAX_OCCUPANCY_PERMILLE: Final = 1000
 NO_TRUTH: Final = SegmentTruth(0, 0, 0, 0, 0, 0, None, None, 0, 0, None, None, None)
 
 # Name in reports -> (truth, stored). Exact: every sum is of integers.
-EXACT: Final[Mapping[str, tuple[Callable[[SegmentTruth], object], Callable[[SegmentSummary], object]]]] = {
+EXACT: Final[Mapping[str, tuple[Callable[[SegmentTruth], int | None], Callable[[SegmentSummary], int | None]]]] = {
     "readings_accepted": (lambda t: t.readings, lambda s: s.readings_accepted),
     "sensors_reporting": (lambda t: t.sensors, lambda s: s.sensors_reporting),
     "vehicle_count": (lambda t: t.vehicle_count, lambda s: s.vehicle_count),
@@ -40,12 +40,24 @@ EXACT: Final[Mapping[str, tuple[Callable[[SegmentTruth], object], Callable[[Segm
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure that is not as it should be; `words` says it with the room that the comparison leaves."""
+
+    segment: str
+    figure: str
+    stored: float | None
+    should_be: float | None
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference, in words that name the place."""
+    """What is wrong with one window, in words that name the place, and figure by figure where it is about figures."""
 
     gateway: str
     window_start_ms: int
     what: str
+    differences: tuple[Difference, ...] = ()
 
 
 @dataclass(slots=True)
@@ -179,7 +191,7 @@ def _compare(
     planned_late: Mapping[tuple[int, int], int],
 ) -> None:
     """`starts` are those of the oracle's windows within the span."""
-    differences = ["two windows of one epoch overlap"] if span.overlaps_itself() else []
+    differences: list[Difference] = []
     lost = 0
     for segment in gateway.segments:
         number = segment.number
@@ -195,38 +207,46 @@ def _compare(
         for start_ms in starts:
             may_miss.add_all(risk.get((start_ms, number), _Risk()))
         if missing > 0 and may_miss.readings:
-            found = may_miss.differences(expected, told)
+            found = may_miss.differences(segment.segment_id, expected, told)
             lost += 0 if found else missing
         else:
-            found = _differences(expected, told) + (_quantile_differences(expected, told) if len(starts) == 1 else [])
-        if found:
-            differences.append(f"{segment.segment_id}: {'; '.join(found)}")
-    if differences:
+            found = _differences(segment.segment_id, expected, told)
+            found += _quantile_differences(segment.segment_id, expected, told) if len(starts) == 1 else []
+        differences += found
+    if differences or span.overlaps_itself():
         verdict.windows_wrong += 1
-        verdict.report(Finding(gateway.gateway_id, span.start_ms, " | ".join(differences[:3])))
+        words = ["two windows of one epoch overlap"] if span.overlaps_itself() else []
+        for segment_id, found_there in groupby(differences, key=lambda difference: difference.segment):
+            words.append(f"{segment_id}: {'; '.join(difference.words for difference in found_there)}")
+        verdict.report(Finding(gateway.gateway_id, span.start_ms, " | ".join(words[:3]), tuple(differences)))
     elif lost:
         verdict.windows_in_crash_second += 1
         verdict.readings_lost_in_crash += lost
 
 
-def _differences(expected: SegmentTruth, told: SegmentSummary) -> list[str]:
+def _differences(segment: str, expected: SegmentTruth, told: SegmentSummary) -> list[Difference]:
     return [
-        f"{name} is {of_told(told)}, should be {of_truth(expected)}"
+        _difference(segment, name, of_told(told), of_truth(expected))
         for name, (of_truth, of_told) in EXACT.items()
         if of_truth(expected) != of_told(told)
     ]
 
 
-def _quantile_differences(expected: SegmentTruth, told: SegmentSummary) -> list[str]:
+def _difference(segment: str, name: str, stored: float | None, should_be: float | None) -> Difference:
+    return Difference(segment, name, stored, should_be, f"{name} is {stored}, should be {should_be}")
+
+
+def _quantile_differences(segment: str, expected: SegmentTruth, told: SegmentSummary) -> list[Difference]:
     found = []
     for name, q in QUANTILES:
         exact: float | None = getattr(expected, name)
         sketched = told.speed_quantile_kmh(q)
         if exact is None or sketched is None:
             if exact != sketched:
-                found.append(f"{name} is {sketched}, should be {exact}")
+                found.append(_difference(segment, name, sketched, exact))
         elif abs(sketched - exact) > SKETCH_ERROR * exact * (1 + ROUNDING):
-            found.append(f"{name} is {sketched:.2f}, more than 1 % from {exact:.2f}")
+            words = f"{name} is {sketched:.2f}, more than 1 % from {exact:.2f}"
+            found.append(Difference(segment, name, round(sketched, 2), exact, words))
     return found
 
 
@@ -305,7 +325,7 @@ class _Risk:
         for name in self.__dataclass_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
-    def differences(self, expected: SegmentTruth, told: SegmentSummary) -> list[str]:
+    def differences(self, segment: str, expected: SegmentTruth, told: SegmentSummary) -> list[Difference]:
         found = []
         for name, truth, stored, may_miss in (
             ("readings_accepted", expected.readings, told.readings_accepted, self.readings),
@@ -314,7 +334,8 @@ class _Risk:
             ("speed_square_sum", expected.speed_square_sum, told.speed_square_sum, self.speed_square_sum),
         ):
             if not truth - may_miss <= stored <= truth:
-                found.append(f"{name} is {stored}, should be {truth - may_miss} to {truth}")
+                words = f"{name} is {stored}, should be {truth - may_miss} to {truth}"
+                found.append(Difference(segment, name, stored, truth, words))
         return found
 
 
