@@ -125,6 +125,7 @@ class TrafficAnalyticsPlatformStack(Stack):
             parked=self.processing.parked,
         )
         self._output("ReadingsTable", direct.readings.table_name, "One item per reading of a sensor without a gateway")
+        self._output("ReadingsFunction", direct.function.function_name, "Stores such readings")
         self._output("SensorPolicy", direct.policy.ref, "IoT policy for the certificate of every such sensor")
         self._output("SensorGroup", direct.sensors.ref, "Thing group of all such sensors")
 

@@ -27,6 +27,7 @@ class DirectIngest(Construct):
     Attributes
     ----------
     readings : key sensor_id and timestamp_ms
+    function : stores them
     policy, sensors : IoT policy for the certificate of every sensor, and the thing group of all
     """
 
@@ -63,7 +64,7 @@ class DirectIngest(Construct):
             removal_policy=removal_policy,
         )
         self._add_rule(stream, undelivered)
-        self._add_function(config, stream, undelivered, parked, sized.parallelization)
+        self.function = self._add_function(config, stream, undelivered, parked, sized.parallelization)
 
     def _add_policy(self) -> iot.CfnPolicy:
         arn = f"arn:{Aws.PARTITION}:iot:{Aws.REGION}:{Aws.ACCOUNT_ID}"
@@ -115,7 +116,7 @@ class DirectIngest(Construct):
         undelivered: sqs.IQueue,
         parked: sqs.IQueue,
         parallelization: int,
-    ) -> None:
+    ) -> Function:
         function = Function(
             self,
             "Function",
@@ -156,3 +157,4 @@ class DirectIngest(Construct):
             max_record_age=Duration.hours(1),
             on_failure=sources.SqsDlq(undelivered),
         )
+        return function

@@ -141,6 +141,10 @@ class City:
     def segment_count(self) -> int:
         return sum(len(gateway.segments) for gateway in self.gateways)
 
+    def sensor_ids(self) -> dict[int, str]:
+        """The name of every sensor by its number, in their order."""
+        return dict(enumerate(sensor for segment in self.segments() for sensor in segment.sensor_ids))
+
     def segments(self) -> Iterator[SegmentPlan]:
         """All segments in order of their number."""
         for gateway in self.gateways:

@@ -11,7 +11,7 @@ from simulator.commands.scenario import ScenarioFile, StartTimeOfDay, chosen_sce
 from simulator.commands.terminal import console, failure
 from simulator.faults.schedule import Chaos, expand
 from simulator.fleet.pace import REAL_TIME
-from simulator.run.options import Break, NucleusProfile, RunOptions, TargetName, speed_of
+from simulator.run.options import Break, Mode, NucleusProfile, RunOptions, TargetName, speed_of
 
 
 def _checked_speed(speed: str) -> str:
@@ -30,6 +30,9 @@ def run(
             is_eager=True, callback=from_file, help="TOML file with any of these flags; a flag given here wins."
         ),
     ] = None,
+    mode: Annotated[
+        Mode, typer.Option(help="edge: gateways send summaries. raw: every sensor sends each of its readings.")
+    ] = Mode.EDGE,
     sensors: Annotated[int, typer.Option(min=1, help="Lane sensors in the city, one reading a second each.")] = 50_000,
     gateways: Annotated[int, typer.Option(min=1, help="Roadside gateways that share them.")] = 200,
     gateways_real: Annotated[
@@ -91,16 +94,20 @@ def run(
     from simulator.run.folder import prepare
     from simulator.run.interruption import EXIT_CODE, Interruption
     from simulator.run.local_target import LocalTarget
+    from simulator.run.raw import run_raw
+    from simulator.run.raw_report import print_raw_report
     from simulator.run.run import run as run_city
     from simulator.run.target import Target
 
     if gateways_real is None:
-        gateways_real = min(2, gateways) if target is TargetName.LOCAL and speed_of(speed) == REAL_TIME else 0
+        can_be_real = mode is Mode.EDGE and target is TargetName.LOCAL and speed_of(speed) == REAL_TIME
+        gateways_real = min(2, gateways) if can_be_real else 0
     try:
         day = chosen_scenario(scenario, start_time_of_day)
     except (OSError, ScenarioError) as error:
         raise failure(error) from error
     options = RunOptions(
+        mode=mode,
         sensors=sensors,
         gateways=gateways,
         gateways_real=gateways_real,
@@ -119,10 +126,13 @@ def run(
         out=out,
     )
 
-    def conclude(result: reports.Report, used: Target) -> None:
+    def tell(result: reports.Report) -> None:
         path = reports.write_report(result, out)
-        reports.print_report(result, console)
+        (print_raw_report if mode is Mode.RAW else reports.print_report)(result, console)
         console.print(f"report: {path}")
+
+    def conclude(result: reports.Report, used: Target) -> None:
+        tell(result)
         if keep and isinstance(used, LocalTarget) and not result["interrupted"]:
             keep_cloud(used.cloud, out, console, 0 if result["ok"] else 1)
 
@@ -134,7 +144,10 @@ def run(
             if not background.is_second():
                 raise typer.Exit(background.start(sys.argv[1:]))
         with Interruption(lambda words: console.print(words, style="yellow", soft_wrap=True)) as interruption:
-            result = run_city(options, console, conclude, interruption)
+            if mode is Mode.RAW:
+                result = run_raw(options, console, tell, interruption)
+            else:
+                result = run_city(options, console, conclude, interruption)
     except KeyboardInterrupt:
         console.print("Interrupted before anything was measured: there is no report, and nothing is left running.")
         raise typer.Exit(EXIT_CODE) from None

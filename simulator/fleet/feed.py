@@ -2,10 +2,12 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from roadside.contract import topics
 from simulator.city.layout import City
 from simulator.city.traffic import CityTraffic
 from simulator.faults.delivery import NO_SPEED, Delivery, IntColumn, Readings
@@ -14,7 +16,7 @@ from simulator.verification.witnesses import Witness
 
 SLICES = 4  # of a second, at whose ends readings are handed over
 READINGS_PER_JSON_MESSAGE = 45  # nucleus lite takes 7,299 bytes
-READING_TOPIC_BYTES = len("roadside/v1/readings/")
+DIRECT_TOPIC_BYTES = len(topics.direct_reading("X")) - 1
 
 
 class CityFeed:
@@ -24,7 +26,7 @@ class CityFeed:
     ----------
     generated, invalid, duplicates : readings so far; `generated` counts valid and invalid ones once
     slices : of a second, at whose ends readings are handed over
-    raw_messages, raw_bytes : what the same readings are when every sensor publishes its own JSON
+    raw_messages, raw_bytes : what the same readings are when every sensor publishes its own JSON, topics included
     seconds : that were drawn
 
     Parameters
@@ -87,13 +89,16 @@ class CityFeed:
 
         A reading of this second comes in the slice in which it was measured, an older one in the first.
         """
-        parts = self._later.pop(second, [])
-        if not parts:
-            return [iter(()) for _ in range(self.slices)]
-        arrived = Readings(*(np.concatenate([getattr(p, n) for p in parts]) for n in Readings.__dataclass_fields__))
+        arrived = self.arrivals(second)
         slice_ms = 1000 // self.slices
         slice_of_row = np.maximum((arrived.timestamp_ms - self._start_ms - 1000 * second) // slice_ms, 0)
         return [self._by_gateway(arrived.rows(np.flatnonzero(slice_of_row == part))) for part in range(self.slices)]
+
+    def arrivals(self, second: int) -> Readings:
+        """All that leaves the sensors in that second, or reaches its end then after a detour."""
+        parts = self._later.pop(second, [])
+        columns = ([getattr(part, name) for part in parts] for name in Readings.__dataclass_fields__)
+        return Readings(*(np.concatenate([_NONE, *column]) for column in columns))
 
     def _by_gateway(self, arrived: Readings) -> Iterator[tuple[int, Readings]]:
         gateway = np.searchsorted(self._first_sensor, arrived.sensor, side="right") - 1
@@ -120,9 +125,12 @@ class CityFeed:
         share = readings.occupancy_permille
         share_bytes = np.where(share % 100 == 0, 3, np.where(share % 10 == 0, 4, 5))
         speed_bytes = np.where(readings.speed_dkmh == NO_SPEED, 4, 2 + _digits(readings.speed_dkmh // 10))
-        identity = 2 * self._id_bytes[readings.sensor] + READING_TOPIC_BYTES
+        identity = 2 * self._id_bytes[readings.sensor] + DIRECT_TOPIC_BYTES
         lengths: IntColumn = fixed + identity + _digits(readings.vehicle_count) + speed_bytes + share_bytes
         return lengths
+
+
+_NONE = np.zeros(0, dtype=np.int64)
 
 
 def _digits(values: IntColumn) -> IntColumn:
@@ -145,17 +153,24 @@ def frame(readings: Readings, source: str) -> bytes:
 
 def json_readings(readings: Readings, sensor_ids: dict[int, str]) -> Iterator[bytes]:
     """The readings as JSON arrays, as an MQTT bridge of chatty sensors would bring them."""
-    rows = [
-        {
+    rows = list(documents(readings, sensor_ids))
+    for first in range(0, len(rows), READINGS_PER_JSON_MESSAGE):
+        yield compact_json(rows[first : first + READINGS_PER_JSON_MESSAGE])
+
+
+def documents(readings: Readings, sensor_ids: Mapping[int, str]) -> Iterator[dict[str, Any]]:
+    """Each reading as the contract's JSON has it."""
+    for sensor, timestamp_ms, count, speed, share in zip(
+        *(getattr(readings, name).tolist() for name in Readings.__dataclass_fields__), strict=True
+    ):
+        yield {
             "sensor_id": sensor_ids[sensor],
             "timestamp": timestamp_ms,
             "vehicle_count": count,
             "average_speed_kmh": None if speed == NO_SPEED else speed / 10,
             "occupancy": share / 1000,
         }
-        for sensor, timestamp_ms, count, speed, share in zip(
-            *(getattr(readings, name).tolist() for name in Readings.__dataclass_fields__), strict=True
-        )
-    ]
-    for first in range(0, len(rows), READINGS_PER_JSON_MESSAGE):
-        yield json.dumps(rows[first : first + READINGS_PER_JSON_MESSAGE], separators=(",", ":")).encode()
+
+
+def compact_json(document: object) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()

@@ -10,6 +10,7 @@ from roadside.contract import messages_pb2, topics
 from roadside.contract.codec import decode_ack
 from roadside.contract.events import decode_event
 from roadside.runtime.ports import BusRefusedError, BusUnavailableError
+from simulator.fleet.metered import Metered
 from simulator.fleet.mqtt import DeviceConnectionError, PublishRefused
 from simulator.local_nucleus.ports import CloudLink
 from simulator.run.latencies import LatencyByEnd
@@ -27,6 +28,7 @@ class Meter:
         self._lock = threading.Lock()
         self.messages = 0
         self.message_bytes = 0
+        self.metered = Metered()
         self.refused = 0
         self.stored_windows = 0
         self.latency_until_s = 0.0
@@ -37,6 +39,7 @@ class Meter:
         with self._lock:
             self.messages += 1
             self.message_bytes += len(payload) + len(topic)
+            self.metered.add(topic, len(payload))
 
     def stored(self, end_s: float) -> None:
         now_s = time.time()

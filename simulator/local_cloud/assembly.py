@@ -1,7 +1,9 @@
-"""The cloud assembly that a run deploys: the one `make synth` writes, made anew when its sources have changed."""
+"""The cloud assemblies that runs deploy: the one `make synth` writes, made anew when its sources have changed."""
 
 import fcntl
 import hashlib
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +17,9 @@ REPOSITORY: Final = Path(__file__).resolve().parents[2]
 ASSEMBLY: Final = REPOSITORY / "cdk.out"
 STAGE: Final = "dev"
 STACK: Final = f"roadside-{STAGE}"
+RAW_ASSEMBLY: Final = paths.CACHE / "cdk.raw"
+# Of one size whatever the run's: a shard or lane more makes nothing faster in a local cloud, which is one process.
+_RAW_CONTEXT: Final = {"ingest": "raw", "sensors": 1000, "gateways": 4}
 _SOURCES: Final = ("cloud", "components/roadside/contract")
 _SUFFIXES: Final = (".py", ".json", ".txt", ".sql")
 _STAMP: Final = ".sources"
@@ -24,21 +29,33 @@ class AssemblyError(Exception):
     """The CDK app could not be synthesised; the message holds what it said."""
 
 
-def ensure_assembly() -> Path:
-    """The folder of an assembly that fits the sources. Raises AssemblyError."""
-    stamp = ASSEMBLY / _STAMP
-    digest = _digest()
+def ensure_assembly(*, raw: bool = False) -> Path:
+    """The folder of an assembly that fits the sources. Raises AssemblyError.
+
+    Parameters
+    ----------
+    raw : with the way for sensors that have no gateway
+    """
+    folder = RAW_ASSEMBLY if raw else ASSEMBLY
+    context = {"CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": json.dumps(_RAW_CONTEXT)} if raw else {}
+    stamp = folder / _STAMP
+    digest = _digest() + context.get("CDK_CONTEXT_JSON", "")
     with _alone():
         if stamp.exists() and stamp.read_text() == digest:
-            return ASSEMBLY
+            return folder
         finished = subprocess.run(
-            [sys.executable, "-m", "cloud.app"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "cloud.app"],
+            cwd=REPOSITORY,
+            env=os.environ | context,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if finished.returncode:
             said = finished.stderr[-2000:]
             raise AssemblyError(f"the CDK app does not synthesise; run `make synth` to see why\n{said}")
         stamp.write_text(digest)
-    return ASSEMBLY
+    return folder
 
 
 @contextmanager

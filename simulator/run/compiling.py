@@ -45,6 +45,7 @@ def compile_report(
     ok = not (verdict.windows_missing or verdict.windows_wrong or verdict.windows_unexpected or problems)
     return {
         "ok": ok,
+        "mode": str(options.mode),
         "target": str(options.target),
         "sensors": city.sensor_count,
         "gateways": len(city.gateways),
@@ -87,6 +88,7 @@ def compile_report(
         "events_of_other_kinds": alerts.others,
         "messages_published": meter.messages,
         "bytes_published": meter.message_bytes,
+        "metered": asdict(meter.metered),
         "raw_messages": feed.raw_messages,
         "raw_bytes": feed.raw_bytes,
         "message_reduction": ratio(feed.raw_messages, meter.messages),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from simulator.faults.schedule import NEEDS_REAL_GATEWAY, Chaos
 from simulator.fleet.pace import REAL_TIME
-from simulator.run.options import Break, RunOptions, TargetName
+from simulator.run.options import Break, Mode, RunOptions, TargetName
 
 
 class ContradictionError(ValueError):
@@ -39,6 +39,18 @@ def _contradictions(options: RunOptions, asked_chaos: frozenset[Chaos], *, keep:
         ):
             if is_given:
                 yield f"{flag} needs a cloud: leave it out, or leave out --target memory"
+    if options.mode is Mode.RAW:
+        for flag, is_given in (
+            ("--target", options.target is not TargetName.LOCAL),
+            ("--gateways-real", options.gateways_real > 0),
+            ("--speed", options.speed != REAL_TIME),
+            ("--chaos", bool(options.chaos)),
+            ("--break-window", options.break_window is not Break.NONE),
+            ("--keep", keep),
+        ):
+            if is_given:
+                yield f"{flag} needs gateways: leave it out, or leave out --mode raw"
+        return
     for kind in sorted(NEEDS_REAL_GATEWAY & asked_chaos):
         if options.gateways_real == 0:
             yield f"--chaos {kind} needs a real gateway: give --gateways-real 1 or more"

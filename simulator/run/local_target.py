@@ -97,7 +97,7 @@ def local_target(options: RunOptions, city: City, work_dir: Path, console: Conso
         with step(console, "deploy the assembly to the local cloud"):
             outputs = deploy_assembly(cloud, assembly, [STACK])[STACK]
         with step(console, "see that the functions answer"):
-            _smoke_test(cloud, outputs)
+            smoke_test(cloud, outputs, LANES)
         with step(console, "load the city's catalogue"):
             load_catalogue(city, options.out / "catalogue.csv", Deployment("dev", outputs, cloud.client))
         target = LocalTarget(cloud, outputs, network)
@@ -128,7 +128,7 @@ def _network(options: RunOptions, cloud: LocalCloud) -> Iterator[Network | None]
         yield network
 
 
-def _smoke_test(cloud: LocalCloud, outputs: Mapping[str, str]) -> None:
+def smoke_test(cloud: LocalCloud, outputs: Mapping[str, str], lanes: Mapping[str, int]) -> None:
     """Give each function an empty batch on as many lanes as it has, as one does after a deployment.
 
     It fails here and by name if code or settings are broken; and a city's functions are warm, so the run's are.
@@ -141,6 +141,6 @@ def _smoke_test(cloud: LocalCloud, outputs: Mapping[str, str]) -> None:
             body = answer["Payload"].read().decode()[:2000]
             raise LocalCloudError(f"{function} fails at an empty batch: {body}")
 
-    with ThreadPoolExecutor(max(LANES.values())) as pool:
-        for function, lanes in LANES.items():
-            list(pool.map(invoke, [function] * lanes))
+    with ThreadPoolExecutor(max(lanes.values())) as pool:
+        for function, count in lanes.items():
+            list(pool.map(invoke, [function] * count))

@@ -10,6 +10,13 @@ from simulator.faults.delivery import DeliveryFaults
 from simulator.faults.schedule import Chaos
 
 
+class Mode(StrEnum):
+    """Who sends: gateways their summaries, or every sensor each of its readings, as in the first design."""
+
+    EDGE = "edge"
+    RAW = "raw"
+
+
 class Break(StrEnum):
     """What is damaged before verification, to see that verification finds it: a stored window, or rows in the lake."""
 
@@ -40,6 +47,7 @@ class RunOptions:
     `speed` is seconds of readings in a second; None is as fast as it goes.
     """
 
+    mode: Mode = Mode.EDGE
     sensors: int = 50_000
     gateways: int = 200
     gateways_real: int = 2

@@ -26,6 +26,7 @@ RUNS = {
     "missing": ["--break-window", "missing"],
     "wrong": ["--break-window", "wrong"],
     "lake": ["--break-window", "lake"],
+    "raw": ["--mode", "raw", "--sensors", "40", "--gateways", "1", "--duration", "5"],
 }
 # What is promised of report.json.
 KEYS = {
@@ -80,6 +81,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("runs")
     processes: dict[str, subprocess.Popen[str]] = {}
     ensure_assembly()  # or each would synthesise into the same folder
+    ensure_assembly(raw=True)
     try:
         for name, flags in RUNS.items():
             processes[name] = subprocess.Popen(
@@ -187,3 +189,14 @@ def test_a_damaged_lake_is_found_and_exits_1_though_every_window_is_right(runs: 
     assert report["lake_rows_missing"] + report["lake_rows_wrong"] > 0
     assert (report["rollup_rows_missing"], report["rollup_rows_wrong"]) == (0, 0), run.output
     assert any(problem.startswith("lake: segment_windows: segment ") for problem in report["problems"])
+
+
+def test_sensors_that_publish_singly_lose_no_reading(runs: dict[str, Run]) -> None:
+    run = runs["raw"]
+    report = run.report
+    assert (run.exit_code, report["ok"], report["findings"], report["problems"]) == (0, True, [], []), run.output
+    assert report["readings_stored"] == report["readings_expected"] == 40 * report["duration_s"]
+    assert report["messages_published"] == report["readings_generated"] + report["readings_repeated"]
+    assert report["metered"]["write_units"] == report["messages_published"]
+    assert report["latency_s"]["p50"] > 0
+    assert len(report["seconds"]) == report["duration_s"]

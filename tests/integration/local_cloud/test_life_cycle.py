@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 
 from cloud import node
 from roadside.contract import topics
-from simulator.local_cloud.assembly import REPOSITORY, STACK
+from simulator.local_cloud.assembly import REPOSITORY, STACK, ensure_assembly
 from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import register_devices
 from simulator.local_cloud.local_cloud import LocalCloud
@@ -26,14 +25,8 @@ NOT_AUTHORIZED = 135
 
 
 @pytest.fixture(scope="module")
-def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("raw")
-    context = json.dumps({"ingest": "raw", "sensors": 1000, "gateways": 4})
-    environment = {"CDK_OUTDIR": str(folder), "CDK_CONTEXT_JSON": context, "PATH": os.environ["PATH"]}
-    subprocess.run(
-        [sys.executable, "-m", "cloud.app"], cwd=REPOSITORY, env=environment, check=True, capture_output=True
-    )
-    return folder
+def assembly() -> Path:
+    return ensure_assembly(raw=True)
 
 
 @pytest.fixture(scope="module")

@@ -133,7 +133,7 @@ def test_raw_bytes_are_the_lengths_of_the_json_and_its_topic(city: City) -> None
             "average_speed_kmh": None if speed == NO_SPEED else speed / 10,
             "occupancy": permille / 1000,
         }
-        topic = topics.readings(ids[sensor])
+        topic = topics.direct_reading(ids[sensor])
         assert length == len(json.dumps(message, separators=(",", ":"))) + len(topic), message
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from simulator.faults.schedule import Chaos
 from simulator.run.contradictions import ContradictionError, refuse_contradictions
-from simulator.run.options import RunOptions, TargetName
+from simulator.run.options import Mode, RunOptions, TargetName
 
 
 def test_usual_runs_contradict_nothing() -> None:
@@ -24,3 +24,13 @@ def test_all_contradictions_are_told_at_once() -> None:
         "--gateways-real needs a cloud: leave it out, or leave out --target memory",
         "--keep needs a cloud: leave it out, or leave out --target memory",
     ]
+
+
+def test_sensors_that_publish_singly_have_nothing_that_belongs_to_gateways() -> None:
+    options = RunOptions(mode=Mode.RAW, gateways_real=1, speed=2.0, chaos=frozenset({Chaos.DUPLICATES}))
+    with pytest.raises(ContradictionError) as caught:
+        refuse_contradictions(options, frozenset({Chaos.DUPLICATES}), keep=False)
+    told = str(caught.value)
+    for flag in ("--gateways-real", "--speed", "--chaos"):
+        assert f"{flag} needs gateways: leave it out, or leave out --mode raw" in told
+    refuse_contradictions(RunOptions(mode=Mode.RAW, gateways_real=0, ramp_up_s=30), frozenset(), keep=False)
