@@ -54,6 +54,7 @@ def up(
     from simulator.playground import background
     from simulator.playground.keeping import PlaygroundError, refuse_a_second
     from simulator.playground.lasting import last
+    from simulator.run.interruption import EXIT_CODE
     from simulator.run.options import RunOptions
 
     try:
@@ -74,6 +75,9 @@ def up(
             ),
             console,
         )
+    except KeyboardInterrupt:
+        console.print("Interrupted before it ran: nothing is left running.")
+        raise typer.Exit(EXIT_CODE) from None
     except (
         AssemblyError,
         BotoCoreError,

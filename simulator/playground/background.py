@@ -9,12 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 _HANDLE: Final = "ROADSIDE_HAND_OVER"
-_INTERRUPTED: Final = 130  # as shells say it
 
 
 def is_second() -> bool:
@@ -33,18 +33,22 @@ def start(arguments: Sequence[str]) -> int:
         env={**os.environ, _HANDLE: str(write_end)},
     )
     os.close(write_end)
-    told, interrupted = b"", False
-    with os.fdopen(read_end, "rb") as pipe:
-        while True:
-            try:
-                told = pipe.read()
-                break
-            except KeyboardInterrupt:
-                interrupted = True
-                process.send_signal(signal.SIGINT)  # it ends as it would if it had the terminal to itself
-    if told:
-        return told[0]
-    return process.wait() or (_INTERRUPTED if interrupted else 0)
+    with _handing_on_signals(process), os.fdopen(read_end, "rb") as pipe:
+        told = pipe.read()
+        return told[0] if told else process.wait()
+
+
+@contextmanager
+def _handing_on_signals(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """The second process ends at Ctrl-C and SIGTERM as it would if it had the terminal to itself."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda number, _frame: process.send_signal(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def hand_over(exit_code: int, log: Path) -> None:

@@ -47,6 +47,8 @@ def last(options: RunOptions, console: Console) -> None:
     with until_told_to_end():
         _flow(options, console)
     playground.forget()
+    if background.is_second():
+        raise KeyboardInterrupt  # it was told before it ran
 
 
 def _flow(options: RunOptions, console: Console) -> None:

@@ -3,12 +3,12 @@
 import os
 import signal
 import time
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cloud.playground import Playground, born
+from simulator.run.interruption import descendants, running
 
 PATIENCE_S: Final = 30.0  # for an orderly end: hundreds of connections, real gateways, the cloud
 _POLL_S: Final = 0.1
@@ -28,21 +28,8 @@ class Member:
 
 def family(pid: int) -> list[Member]:
     """The process and all that it started, and those started, and so on."""
-    children: dict[int, list[int]] = defaultdict(list)
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                fields = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            except (FileNotFoundError, ProcessLookupError):
-                continue  # it ended meanwhile
-            children[int(fields[1])].append(int(entry.name))
-    found, waiting = [], [pid]
-    while waiting:
-        each = waiting.pop()
-        if (since := born(each)) is not None:
-            found.append(Member(each, since))
-            waiting += children[each]
-    return found
+    pids = [pid, *descendants({each: parent for each, (parent, _) in running().items()}, pid)]
+    return [Member(each, since) for each in pids if (since := born(each)) is not None]
 
 
 def resident_bytes(members: list[Member]) -> int:

@@ -62,10 +62,10 @@ def end_descendants() -> None:
     Where they are in process groups of their own these are killed as a whole: a process that is being started at the
     same moment is in no list yet.
     """
-    running = _running()
+    all_running = running()
     own_group = os.getpgrp()
-    for pid in descendants({pid: parent for pid, (parent, _) in running.items()}, os.getpid()):
-        _, group = running[pid]
+    for pid in descendants({pid: parent for pid, (parent, _) in all_running.items()}, os.getpid()):
+        _, group = all_running[pid]
         try:
             if group == own_group:
                 os.kill(pid, signal.SIGKILL)
@@ -83,14 +83,14 @@ def descendants(parents: Mapping[int, int], ancestor: int) -> Iterator[int]:
             yield from descendants(parents, pid)
 
 
-def _running() -> dict[int, tuple[int, int]]:
+def running() -> dict[int, tuple[int, int]]:
     """Parent and process group of every process."""
-    running = {}
+    found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             after_name = path.read_text(encoding="utf-8", errors="replace").rpartition(")")[2]
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
         _, parent, group = after_name.split()[:3]
-        running[int(path.parent.name)] = int(parent), int(group)
-    return running
+        found[int(path.parent.name)] = int(parent), int(group)
+    return found
