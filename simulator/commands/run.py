@@ -1,8 +1,9 @@
 """`run`: the whole path, in real time, and the verdict on it."""
 
 import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -75,7 +76,8 @@ def run(
     archive: Annotated[
         bool, typer.Option(help="Keep the raw readings in the folder, for `verify` to judge the run again.")
     ] = True,
-    out: Annotated[Path, typer.Option(help="Folder for report.json, the archive, logs and databases.")] = Path("out"),
+    out: Annotated[Path, typer.Option(help="Folder for reports, the archive, logs and databases.")] = Path("out"),
+    html: Annotated[bool, typer.Option(help="Draw the run into report.html, to be looked at.")] = True,
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the cloud in the background after the report, and tell what to ask it.")
     ] = False,
@@ -89,13 +91,12 @@ def run(
     from simulator.playground import background
     from simulator.playground.keeping import keep as keep_cloud
     from simulator.playground.keeping import refuse_a_second
-    from simulator.run import report as reports
     from simulator.run.contradictions import refuse_contradictions
     from simulator.run.folder import prepare
     from simulator.run.interruption import EXIT_CODE, Interruption
     from simulator.run.local_target import LocalTarget
     from simulator.run.raw import run_raw
-    from simulator.run.raw_report import print_raw_report
+    from simulator.run.report import Report
     from simulator.run.run import run as run_city
     from simulator.run.target import Target
 
@@ -126,13 +127,8 @@ def run(
         out=out,
     )
 
-    def tell(result: reports.Report) -> None:
-        path = reports.write_report(result, out)
-        (print_raw_report if mode is Mode.RAW else reports.print_report)(result, console)
-        console.print(f"report: {path}")
-
-    def conclude(result: reports.Report, used: Target) -> None:
-        tell(result)
+    def conclude(result: Report, used: Target) -> None:
+        _tell(result, options, html=html)
         if keep and isinstance(used, LocalTarget) and not result["interrupted"]:
             keep_cloud(used.cloud, out, console, 0 if result["ok"] else 1)
 
@@ -145,7 +141,7 @@ def run(
                 raise typer.Exit(background.start(sys.argv[1:]))
         with Interruption(lambda words: console.print(words, style="yellow", soft_wrap=True)) as interruption:
             if mode is Mode.RAW:
-                result = run_raw(options, console, tell, interruption)
+                result = run_raw(options, console, partial(_tell, options=options, html=html), interruption)
             else:
                 result = run_city(options, console, conclude, interruption)
     except KeyboardInterrupt:
@@ -154,6 +150,19 @@ def run(
     except _expected_errors() as error:
         raise failure(error) from error
     raise typer.Exit(EXIT_CODE if result["interrupted"] else 0 if result["ok"] else 1)
+
+
+def _tell(result: dict[str, Any], options: RunOptions, *, html: bool) -> None:
+    """Write down what was found, and show it."""
+    from simulator.report.writing import PAGE, write_page
+    from simulator.run.raw_report import print_raw_report
+    from simulator.run.report import print_report, write_report
+
+    path = write_report(result, options.out)
+    (print_raw_report if options.mode is Mode.RAW else print_report)(result, console)
+    console.print(f"report: {path}")
+    if html:
+        console.print(f"to look at: {write_page(options.out, options.out / PAGE)}")
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:
@@ -168,6 +177,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from simulator.local_cloud.errors import LocalCloudError
     from simulator.local_nucleus import LocalNucleusError
     from simulator.playground.keeping import PlaygroundError
+    from simulator.report.errors import ReportError
     from simulator.run.contradictions import ContradictionError
     from simulator.run.folder import FolderError
 
@@ -184,5 +194,6 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         LocalNucleusError,
         OSError,
         PlaygroundError,
+        ReportError,
         ScenarioError,
     )

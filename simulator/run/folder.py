@@ -43,7 +43,16 @@ def clear(folder: Path) -> None:
     """Remove what an earlier run left there, of which nobody shall take anything for this run's."""
     for name in ("work", "truth"):
         shutil.rmtree(folder / name, ignore_errors=True)
-    for name in ("run.json", "report.json", "readings.npz", "statistics.npz"):
+    results = (
+        "run.json",
+        "report.json",
+        "report.html",
+        "series.json",
+        "segments.npz",
+        "readings.npz",
+        "statistics.npz",
+    )
+    for name in results:
         (folder / name).unlink(missing_ok=True)
 
 

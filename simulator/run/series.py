@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from simulator.fleet.fleet import Fleet
 from simulator.run.folder import write_whole
 from simulator.run.latencies import EndLatency
 from simulator.run.options import RunOptions
+from simulator.run.provenance import provenance
 from simulator.run.segments import SegmentHistory
 from simulator.run.target import Events
 
@@ -83,6 +84,20 @@ class Series:
 
     def columns(self) -> dict[str, list[float]]:
         return {field.name: [getattr(sample, field.name) for sample in self.samples] for field in fields(Sample)}
+
+
+class Recorded(Protocol):
+    """What was recorded of a course."""
+
+    @property
+    def start_ms(self) -> int: ...
+
+    @property
+    def series(self) -> Series: ...
+
+    def latencies(self) -> list[EndLatency]:
+        """From each window's end to its acknowledgement."""
+        ...
 
 
 class Recorder:
@@ -195,7 +210,7 @@ def model_incidents(city: City, traffic: CityTraffic) -> list[dict[str, Any]]:
 
 def write_recording(
     folder: Path,
-    recorder: Recorder,
+    recorder: Recorded,
     city: City,
     traffic: CityTraffic,
     received: Sequence[Mapping[str, Any]],
@@ -210,6 +225,7 @@ def write_recording(
     """
     document = {
         "schema": SCHEMA,
+        "made": provenance(),
         "start_ms": recorder.start_ms,
         "columns": recorder.series.columns(),
         "latency": [asdict(each) for each in recorder.latencies()],

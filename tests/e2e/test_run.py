@@ -14,6 +14,7 @@ import pytest
 from simulator.faults.schedule import Chaos, expand, schedule
 from simulator.local_cloud.assembly import ensure_assembly
 from simulator.local_cloud.local_cloud import LocalCloudSettings
+from tests.browser.chromium import WHY_NOT, Chromium
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SENSORS, GATEWAYS = 600, 4
@@ -73,6 +74,7 @@ class Run:
     exit_code: int
     output: str
     report: dict[str, Any]
+    folder: Path
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +107,7 @@ def _ended(process: subprocess.Popen[str], folder: Path, name: str) -> Run:
     report = folder / name / "report.json"
     output = (folder / f"{name}.log").read_text()
     assert report.exists(), output
-    return Run(process.returncode, output, json.loads(report.read_text()))
+    return Run(process.returncode, output, json.loads(report.read_text()), report.parent)
 
 
 @pytest.mark.parametrize("profile", ["classic", "lite"])
@@ -200,3 +202,18 @@ def test_sensors_that_publish_singly_lose_no_reading(runs: dict[str, Run]) -> No
     assert report["metered"]["write_units"] == report["messages_published"]
     assert report["latency_s"]["p50"] > 0
     assert len(report["seconds"]) == report["duration_s"]
+
+
+@pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+def test_every_run_has_a_page_that_opens_without_complaint_and_says_its_verdict(
+    runs: dict[str, Run], tmp_path: Path
+) -> None:
+    with Chromium(tmp_path) as browser:
+        browser.look(1280, 900)
+        for run in runs.values():
+            browser.open(run.folder / "report.html")
+            assert browser.complaints() == []
+            verdict = browser.evaluate("document.querySelector('#verdict b').textContent")
+            assert verdict == ("OK" if run.report["ok"] else "NOT OK")
+            shown = browser.evaluate("document.querySelector('[data-key=readings_generated]').textContent")
+            assert shown == f"{run.report['readings_generated']:,}"

@@ -108,25 +108,6 @@ def test_an_on_ramp_goes_first_up_to_half_of_the_room() -> None:
     assert model.ramp_queue[10] > 500
 
 
-def test_an_on_ramp_bottleneck_queues_upstream_at_the_density_of_theory_and_frees_what_is_below() -> None:
-    demand, ramp = 1800.0, 1200.0
-    cells = (*freeway(60), *freeway(1, on_ramp_vph=ramp), *freeway(20))
-    model = model_of(Corridor(cells, entry_vph=demand * LANES))
-    left_over = CAPACITY - ramp / LANES
-    queue_density = JAM - left_over / WAVE_KMH
-    theory_m_s = (demand - left_over) / (queue_density - demand / FREE_FLOW_KMH) / 3.6
-    tails_m = []
-    for second in range(1800):
-        run(model, 1)
-        if second in (900, 1799):
-            queued = np.flatnonzero(model.density_vpkm_lane > (queue_density + demand / FREE_FLOW_KMH) / 2)
-            tails_m.append(queued[0] * 125.0)
-    assert (tails_m[0] - tails_m[1]) / 899 == pytest.approx(theory_m_s, rel=0.10)
-    assert model.density_vpkm_lane[50:60] == pytest.approx(np.full(10, queue_density), rel=0.01)
-    assert model.state.flow_veh_s_lane[61:] * 3600 == pytest.approx(np.full(20, CAPACITY), rel=0.01)
-    assert model.state.speed_m_s[61:] * 3.6 == pytest.approx(np.full(20, FREE_FLOW_KMH))
-
-
 def test_an_off_ramp_takes_its_share_and_waits_with_the_queue() -> None:
     cells = (*freeway(5), *freeway(1, off_ramp_share=0.25), *freeway(10))
     model = model_of(Corridor(cells, entry_vph=1600.0 * LANES))

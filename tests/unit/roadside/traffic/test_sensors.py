@@ -106,53 +106,33 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not() -> None:
     assert readings(3) != readings(4)
 
 
-@pytest.mark.parametrize("density_from", ["speeds", "occupancy"])
-def test_the_sensors_recover_the_fundamental_diagram(minutes: dict[str, np.ndarray], density_from: str) -> None:
-    """Fitted as an analyst would: v_f through the origin of free minutes, a line through queued ones, q_max between."""
-    flow, density, queued = minutes["flow"], minutes[density_from], minutes["speed"] < 80.0
-    assert queued.sum() == 3 * 20
-    free_flow_kmh = (flow * density)[~queued].sum() / (density[~queued] ** 2).sum()
-    slope, intercept = np.polyfit(density[queued], flow[queued], 1)
-    jam, wave_kmh = -intercept / slope, -slope
-    capacity_vph = free_flow_kmh * wave_kmh * jam / (free_flow_kmh + wave_kmh)
-    assert free_flow_kmh == pytest.approx(CELL.free_flow_kmh, rel=0.02)
-    assert wave_kmh == pytest.approx(CELL.wave_speed_kmh, rel=0.06)
-    assert jam == pytest.approx(CELL.jam_density_vpkm_lane, rel=0.03)
-    assert capacity_vph == pytest.approx(CELL.capacity_vph_lane, rel=0.04)
-
-
-@pytest.fixture(scope="module")
-def minutes() -> dict[str, np.ndarray]:
-    """Twenty minutes on eleven roads, each as its sensors' minute: flow, speed, and density by speeds and occupancy.
-
-    Eight roads flow freely; at the ends of three others stands a blockage of each size, its queue over the sensors.
-    """
-    roads, stations = 11, 6
-    free = [Corridor((CELL,) * 16, load * 3) for load in np.linspace(200.0, 1900.0, 8)]
-    network = Network.of(free + [Corridor((CELL,) * 16, 5900.0) for _ in range(3)])
-    ends = network.last_cell[-3:].tolist()
-    blockages = IncidentSchedule([Incident(end, 0.0, 9e9, lanes) for lanes, end in enumerate(ends)], network.lanes)
-    watched = np.repeat((network.first_cell[:, None] + np.arange(5, 5 + stations)).ravel(), 3)
-    layer = SensorLayer(
-        network, SensorLayout(watched, np.tile(np.arange(3), roads * stations)), np.random.default_rng(5)
-    )
+def test_the_sensors_recover_the_fundamental_diagram() -> None:
+    """Flow against density as an analyst would compute them, from counts and harmonic speeds over twenty minutes."""
+    loads = np.linspace(200.0, 1900.0, 10)
+    free = [Corridor((CELL,) * 20, load * 3) for load in loads]
+    queued = [Corridor((CELL,) * 20, 5700.0) for _ in range(2)]
+    network = Network.of(free + queued)
     model = CellTransmission(network)
-    for _ in range(1800):
-        model.step(1.0, capacity_factor=blockages.capacity_factor(model.time_s))
-    count, slowness, covered = np.zeros((3, 20, roads))
-    for second in range(1200):
-        model.step(1.0, capacity_factor=blockages.capacity_factor(model.time_s))
+    # One blockage of each size at the end of the last two corridors puts their middle inside the queue.
+    ends = network.last_cell[-2:]
+    schedule = IncidentSchedule([Incident(int(ends[0]), 0, 9e9, 1), Incident(int(ends[1]), 0, 9e9, 2)], network.lanes)
+    watched = np.repeat((network.first_cell[:, None] + np.arange(6, 14)).ravel(), 3)
+    layer = SensorLayer(network, SensorLayout(watched, np.tile(np.arange(3), 12 * 8)), np.random.default_rng(5))
+    for _ in range(2400):
+        model.step(1.0, capacity_factor=schedule.capacity_factor(model.time_s))
+    count, slowness = np.zeros(12), np.zeros(12)
+    for _ in range(1200):
+        model.step(1.0, capacity_factor=schedule.capacity_factor(model.time_s))
         sample = layer.sample(model.state)
-        passages_s = np.nan_to_num(sample.vehicle_count / sample.speed_kmh)
-        for total, told in ((count, sample.vehicle_count), (slowness, passages_s), (covered, sample.occupancy)):
-            total[second // 60] += told.reshape(roads, -1).mean(axis=1)
-    flow, speed = count * 60.0, count / slowness
-    return {
-        "flow": flow.ravel(),
-        "speed": speed.ravel(),
-        "speeds": (flow / speed).ravel(),
-        "occupancy": (covered / 60.0 / FIELD_LENGTH_M * 1000.0).ravel(),
-    }
+        count += sample.vehicle_count.reshape(12, 24).sum(axis=1)
+        slowness += np.nan_to_num(sample.vehicle_count / sample.speed_kmh).reshape(12, 24).sum(axis=1)
+    flow = count / 24 * 3600 / 1200
+    density = flow / (count / slowness)
+    assert flow[:10] == pytest.approx(100.0 * density[:10], rel=0.03)
+    assert flow[:10] == pytest.approx(loads, rel=0.05)
+    wave_kmh = CELL.wave_speed_kmh
+    assert density[10:] == pytest.approx([140 - 980 / wave_kmh, 140 - 340 / wave_kmh], rel=0.05)
+    assert flow[10:] == pytest.approx([980.0, 340.0], rel=0.06)
 
 
 @pytest.mark.parametrize(("cell", "lane", "field"), [(1, 0, "cell"), (-1, 0, "cell"), (0, 3, "lane"), (0, -1, "lane")])
