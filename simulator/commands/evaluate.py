@@ -51,15 +51,15 @@ def evaluate(
 
     Exit code 0: judged, and every bar is met. 1: a bar is missed. 2: nothing could be judged.
     """
-    from concurrent.futures.process import BrokenProcessPool
-
-    from simulator.evaluation.judging import Case, Settings
-    from simulator.evaluation.parallel import cores, judge_all
+    from roadside.core.errors import ConfigurationError
+    from simulator.evaluation.judging import Case, Settings, check
+    from simulator.evaluation.parallel import WorkerError, cores, judge_all
     from simulator.evaluation.picture import draw
     from simulator.evaluation.results import groups, missed_bars, print_results, write_results
     from simulator.evaluation.scoring import Score
     from simulator.evaluation.seeds import SeedError, seeds_of
     from simulator.recorded.recording import RecordingError
+    from simulator.run.folder import write_whole
 
     folders = recording or []
     try:
@@ -67,8 +67,10 @@ def evaluate(
         cases = [*(Case(seed) for seed in chosen), *(Case(folder) for folder in folders)]
         if not cases:
             raise failure(SeedError("nothing to judge: give --seeds of at least 1, or a --recording"))
-        out.mkdir(parents=True, exist_ok=True)
         settings = Settings(hours, history_days, window_s, stations_per_gateway, profile)
+        for case in cases:
+            check(case, settings)
+        out.mkdir(parents=True, exist_ok=True)
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         with Progress(*columns, console=console) as progress:
             task = progress.add_task(f"judging {len(cases)} cases", total=len(cases))
@@ -81,8 +83,8 @@ def evaluate(
         found = groups(cases, scores)
         print_results(found, console)
         write_results(found, settings, out / "evaluation.json")
-        (out / "evaluation.svg").write_text(draw(found), encoding="utf-8")
-    except (SeedError, RecordingError, BrokenProcessPool, OSError, ValueError) as error:
+        write_whole(out / "evaluation.svg", draw(found))
+    except (SeedError, ConfigurationError, RecordingError, WorkerError, OSError, ValueError) as error:
         raise failure(error) from error
     console.print(f"figures: {out / 'evaluation.json'}, picture: {out / 'evaluation.svg'}", highlight=False)
     missed = missed_bars(found, min_detection_rate, max_false_alerts, min_f1)

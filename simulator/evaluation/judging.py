@@ -53,6 +53,21 @@ class Case:
         return f"seed {self.source}" if isinstance(self.source, int) else self.source.name
 
 
+def check(case: Case, settings: Settings) -> None:
+    """See that a case can be judged, before anything long begins.
+
+    Raises
+    ------
+    RecordingError
+        A file is missing, damaged or lacks a column.
+    OSError, ValueError
+        The profile cannot be read.
+    """
+    if isinstance(case.source, Path):
+        read_labels(Recording(case.source, FREE_FLOW_KMH, settings.stations_per_gateway), FREE_FLOW_KMH)
+        _profile(settings.profile)
+
+
 def judge(case: Case, settings: Settings) -> Score:
     """The same case and settings give the same score.
 

@@ -5,9 +5,14 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 
 from simulator.evaluation.judging import Case, Settings, judge
 from simulator.evaluation.scoring import Score
+
+
+class WorkerError(Exception):
+    """A process that judged died."""
 
 
 def cores() -> int:
@@ -26,7 +31,7 @@ def judge_all(
     ------
     RecordingError
         A recording cannot be judged.
-    BrokenProcessPool
+    WorkerError
         A process died, as by lack of memory.
     """
     workers = min(workers, cores(), len(cases))
@@ -46,7 +51,9 @@ def judge_all(
                 case = futures[future]
                 found[case] = future.result()
                 done(case, found[case])
-        except BaseException:
+        except BrokenProcessPool as error:
+            raise WorkerError("a process died, perhaps for lack of memory: give --workers 1") from error
+        except BaseException:  # an interrupt too: what nobody waits for any more ends
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()

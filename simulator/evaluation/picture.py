@@ -31,7 +31,7 @@ def draw(groups: Sequence[Group]) -> str:
         words = f"{len(group.cases)} {group.kind}; line and band: all together, 95 % interval"
         drawing.text(x + 16, 44, words)
         x += 30 + 6.2 * len(words)
-    pooled = [group.figures() for group in groups]
+    pooled = [group.figures for group in groups]
     for place, (name, title, factor, least_top, form) in enumerate(_PANELS):
         left, top = 10 + (place % 2) * (_PANEL_WIDTH + 30), _HEAD + (place // 2) * _PANEL_HEIGHT
         each = [[_scaled(figures(score)[name], factor) for score in group.scores] for group in groups]

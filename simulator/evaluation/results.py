@@ -1,7 +1,7 @@
 """What an evaluation found: figures with their intervals, by case and over all, as JSON and as tables."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from rich.table import Table
 from simulator.evaluation.intervals import LEVEL, RESAMPLES, Interval, bootstrap, poisson_rate, wilson
 from simulator.evaluation.judging import Case, Settings
 from simulator.evaluation.scoring import Score, total
+from simulator.run.folder import write_whole
 
 METHODS: Final = {
     "detection_rate": "Wilson",
@@ -35,35 +36,13 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Cases of one kind, which may be taken together."""
+    """Cases of one kind, which may be taken together; `pooled` and `figures` are of all of them."""
 
     kind: str
     cases: tuple[Case, ...]
     scores: tuple[Score, ...]
-
-    @property
-    def pooled(self) -> Score:
-        return total(self.scores)
-
-    def figures(self) -> dict[str, Figure]:
-        """Over all cases together."""
-
-        def drawn(value: str, *of: float) -> Figure:
-            def figure(scores: Sequence[Score]) -> float | None:
-                pooled = total(scores)
-                found: float | None = getattr(pooled, value)(*of) if of else getattr(pooled, value)
-                return found
-
-            return Figure(figure(self.scores), bootstrap(self.scores, figure))
-
-        return {
-            **figures(self.pooled),
-            "median_time_to_detect_s": drawn("time_to_detect_s", 0.5),
-            "p90_time_to_detect_s": drawn("time_to_detect_s", 0.9),
-            "f1": drawn("f1"),
-            "precision": drawn("precision"),
-            "recall": drawn("recall"),
-        }
+    pooled: Score
+    figures: Mapping[str, Figure]
 
 
 def groups(cases: Sequence[Case], scores: Sequence[Score]) -> list[Group]:
@@ -72,8 +51,26 @@ def groups(cases: Sequence[Case], scores: Sequence[Score]) -> list[Group]:
     for kind in ("simulated", "recorded"):
         own = [(case, score) for case, score in zip(cases, scores, strict=True) if case.kind == kind]
         if own:
-            found.append(Group(kind, tuple(case for case, _ in own), tuple(score for _, score in own)))
+            scored = tuple(score for _, score in own)
+            pooled = total(scored)
+            found.append(Group(kind, tuple(case for case, _ in own), scored, pooled, _pooled_figures(scored, pooled)))
     return found
+
+
+def _pooled_figures(scores: Sequence[Score], pooled: Score) -> dict[str, Figure]:
+    """Those of one case, and intervals for what needs many."""
+    drawn: dict[str, Callable[[Score], float | None]] = {
+        "median_time_to_detect_s": lambda score: score.time_to_detect_s(0.5),
+        "p90_time_to_detect_s": lambda score: score.time_to_detect_s(0.9),
+        "f1": lambda score: score.f1,
+        "precision": lambda score: score.precision,
+        "recall": lambda score: score.recall,
+    }
+
+    def interval(figure: Callable[[Score], float | None]) -> Interval | None:
+        return bootstrap(scores, lambda some: figure(total(some)))
+
+    return figures(pooled) | {name: Figure(figure(pooled), interval(figure)) for name, figure in drawn.items()}
 
 
 def figures(score: Score) -> dict[str, Figure]:
@@ -107,7 +104,7 @@ def as_json(found: Sequence[Group], settings: Settings) -> dict[str, Any]:
                     {"name": case.name, **_counts(score), "figures": _told(figures(score))}
                     for case, score in zip(group.cases, group.scores, strict=True)
                 ],
-                "pooled": {**_counts(group.pooled), "figures": _told(group.figures())},
+                "pooled": {**_counts(group.pooled), "figures": _told(group.figures)},
             }
             for group in found
         },
@@ -116,8 +113,7 @@ def as_json(found: Sequence[Group], settings: Settings) -> dict[str, Any]:
 
 def write_results(found: Sequence[Group], settings: Settings, path: Path) -> None:
     """Write them as JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(as_json(found, settings), indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(as_json(found, settings), indent=1) + "\n")
 
 
 def _counts(score: Score) -> dict[str, Any]:
@@ -174,7 +170,7 @@ def _over_all(found: Sequence[Group]) -> Table:
     table.add_row("incidents", *(f"{group.pooled.incidents}" for group in found))
     table.add_row("station-hours", *(f"{group.pooled.station_hours:,.0f}" for group in found))
     table.add_section()
-    each = [group.figures() for group in found]
+    each = [group.figures for group in found]
     for name, label, form in ROWS:
         table.add_row(label, *(_with_interval(own[name], form) for own in each))
     return table
@@ -210,7 +206,7 @@ def missed_bars(
     """A sentence for each bar that a kind of cases misses. What cannot be told misses its bar."""
     missed = []
     for group in found:
-        own = group.figures()
+        own = group.figures
         for name, bar, sign in (
             ("detection_rate", min_detection_rate, 1),
             ("false_alerts_per_station_hour", max_false_alerts, -1),

@@ -17,7 +17,8 @@ state     Minute by minute and station by station: congested in truth where the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -79,9 +80,6 @@ class Score:
     wrong: int = 0
     missed: int = 0
 
-    def __add__(self, other: "Score") -> "Score":
-        return Score(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
-
     @property
     def detection_rate(self) -> float | None:
         return _share(self.detected, self.incidents)
@@ -106,15 +104,17 @@ class Score:
         return _share(2 * self.right, 2 * self.right + self.wrong + self.missed)
 
 
-def total(scores: Iterable[Score]) -> Score:
-    """All of them as one."""
-    return sum(scores, Score())
+def total(scores: Sequence[Score]) -> Score:
+    """All of them as one: every count added up."""
+    times = tuple(chain.from_iterable(score.times_to_detect_s for score in scores))
+    counts = {name: sum([getattr(score, name) for score in scores]) for name in _COUNTS}
+    return Score(times_to_detect_s=times, **counts)
 
 
 def score(labels: Labels, events: Iterable[Told], states: Mapping[str, StatesTold]) -> Score:
     """Events of other roads than the labels' are left out."""
     told = list(events)
-    result = _score_states(labels, states)
+    found = [_score_states(labels, states)]
     for road, segments in labels.roads.items():
         place = {segment: index for index, segment in enumerate(segments)}
         own = sorted(
@@ -123,8 +123,11 @@ def score(labels: Labels, events: Iterable[Told], states: Mapping[str, StatesTol
             if event.segment_id in place
         )
         incidents = [incident for incident in labels.incidents if incident.road == road]
-        result += _score_road(labels, incidents, own)
-    return result
+        found.append(_score_road(labels, incidents, own))
+    return total(found)
+
+
+_COUNTS: Final = tuple(field.name for field in fields(Score) if field.name != "times_to_detect_s")
 
 
 def _end_s(event: Told, labels: Labels) -> float:
