@@ -1,6 +1,8 @@
 """`run`: the whole path, in real time, and the verdict on it."""
 
 import sys
+from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +12,8 @@ import typer
 from simulator.commands.config import from_file
 from simulator.commands.scenario import ScenarioFile, StartTimeOfDay, chosen_scenario
 from simulator.commands.terminal import console, failure
-from simulator.faults.schedule import Chaos, expand
+from simulator.faults.plan import FaultPlan, joined, read_plan
+from simulator.faults.ready_made import WORDS, ready_made
 from simulator.fleet.pace import REAL_TIME
 from simulator.run.options import Break, Mode, NucleusProfile, RunOptions, TargetName, speed_of
 
@@ -22,6 +25,9 @@ def _checked_speed(speed: str) -> str:
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     return speed
+
+
+ChaosWord = StrEnum("ChaosWord", {word.upper().replace("-", "_"): word for word in WORDS})  # type: ignore[misc]
 
 
 def run(
@@ -55,7 +61,12 @@ def run(
     start_time_of_day: StartTimeOfDay = None,
     profile: Annotated[NucleusProfile, typer.Option(help="Nucleus of the real gateways.")] = NucleusProfile.CLASSIC,
     chaos: Annotated[
-        list[Chaos] | None, typer.Option(help="What to break on purpose in mid-run; give it several times, or all.")
+        list[ChaosWord] | None,
+        typer.Option(help="A ready-made plan of faults by its kind; give it several times, or all."),
+    ] = None,
+    faults: Annotated[
+        Path | None,
+        typer.Option(help="A plan of faults (TOML), such as simulator/examples/bad-day.toml; see docs/faults.md."),
     ] = None,
     break_window: Annotated[
         Break, typer.Option(help="Damage a stored window or the lake before verification, to see that it is found.")
@@ -118,7 +129,7 @@ def run(
         seed=seed,
         scenario=day,
         profile=profile,
-        chaos=expand(chaos or []),
+        chaos=tuple(sorted({str(word) for word in chaos or []})),
         break_window=break_window,
         target=target,
         speed=speed_of(speed),
@@ -133,7 +144,8 @@ def run(
             keep_cloud(used.cloud, out, console, 0 if result["ok"] else 1)
 
     try:
-        refuse_contradictions(options, frozenset(chaos or []), keep=keep)
+        options = _with_faults(options, faults)
+        refuse_contradictions(options, keep=keep)
         prepare(out, sensors * duration)
         if keep:
             refuse_a_second()
@@ -165,12 +177,25 @@ def _tell(result: dict[str, Any], options: RunOptions, *, html: bool) -> None:
         console.print(f"to look at: {write_page(options.out, options.out / PAGE)}")
 
 
+def _with_faults(options: RunOptions, file: Path | None) -> RunOptions:
+    """The run with the plan in a file, and what `--chaos` stands for. Raises FaultPlanError and OSError."""
+    read = FaultPlan() if file is None else read_plan(file).fitted(options.duration_s)
+    made = ready_made(
+        options.chaos,
+        duration_s=options.duration_s,
+        gateways=options.gateways,
+        gateways_real=options.gateways_real,
+    )
+    return replace(options, faults=joined(read, made))
+
+
 def _expected_errors() -> tuple[type[Exception], ...]:
     """What a run raises with a message that is enough for a person."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     from simulator.city.layout import CityError
     from simulator.city.scenario import ScenarioError
+    from simulator.faults.plan import FaultPlanError
     from simulator.fleet.gateways import GatewayError
     from simulator.fleet.mqtt import DeviceConnectionError
     from simulator.local_cloud.assembly import AssemblyError
@@ -188,6 +213,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
         ClientError,
         ContradictionError,
         DeviceConnectionError,
+        FaultPlanError,
         FolderError,
         GatewayError,
         LocalCloudError,

@@ -1,4 +1,4 @@
-"""The network between gateways and cloud: forwards connections until it is cut, as by a digger.
+"""The network between gateways and cloud: a way for each gateway, which can be cut as by a digger, alone or with all.
 
 A cut ends every connection, whatever is under way, and until it is mended new ones are refused. It forwards bytes, so
 the mutual TLS of a device goes through it unbroken.
@@ -6,7 +6,9 @@ the mutual TLS of a device goes through it unbroken.
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 CHUNK_BYTES: Final = 64 * 1024
@@ -14,43 +16,54 @@ BACKLOG: Final = 512
 CALL_TIMEOUT_S: Final = 10.0
 
 
-class Network:
-    """A way to `host:port` that can be cut; `port` is where it is entered, on the same host. From any thread.
+@dataclass(slots=True)
+class _Way:
+    """The way of one gateway: where it is entered, and what goes through."""
 
-    Use as a context manager.
+    port: int = 0
+    server: asyncio.Server | None = None
+    open: set[asyncio.StreamWriter] = field(default_factory=set)
+
+
+class Network:
+    """Ways to `host:port`, each of which can be cut; `ports` is where they are entered, on the same host.
+
+    From any thread. Use as a context manager.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, ways: int = 1) -> None:
         self._host = host
         self._upstream_port = port
-        self.port = 0
+        self._ways = [_Way() for _ in range(ways)]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="network", daemon=True)
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
 
     def __enter__(self) -> "Network":
         self._thread.start()
-        self._call(self._listen())
+        self.mend(range(len(self._ways)))
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._call(self._cut())
+        self.cut(range(len(self._ways)))
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
 
     @property
+    def ports(self) -> list[int]:
+        return [way.port for way in self._ways]
+
+    @property
     def connections(self) -> int:
         """Connections that go through now."""
-        return len(self._open) // 2
+        return sum(len(way.open) for way in self._ways) // 2
 
-    def cut(self) -> None:
-        """End all connections and refuse new ones. Idempotent."""
-        self._call(self._cut())
+    def cut(self, ways: Iterable[int]) -> None:
+        """End all connections of these ways and refuse new ones. Idempotent."""
+        self._call(self._cut([self._ways[way] for way in ways]))
 
-    def mend(self) -> None:
-        """Take connections again. Idempotent. Raises OSError if another program has taken the port meanwhile."""
-        self._call(self._listen())
+    def mend(self, ways: Iterable[int]) -> None:
+        """Take connections again. Idempotent. Raises OSError if another program has taken a port meanwhile."""
+        self._call(self._listen([self._ways[way] for way in ways]))
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -62,38 +75,43 @@ class Network:
     def _call(self, doing: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(doing, self._loop).result(CALL_TIMEOUT_S)
 
-    async def _listen(self) -> None:
-        if self._server is None:
-            self._server = await asyncio.start_server(self._join, self._host, self.port, backlog=BACKLOG)
-            self.port = self._server.sockets[0].getsockname()[1]
+    async def _listen(self, ways: list[_Way]) -> None:
+        for way in ways:
+            if way.server is None:
+                join = partial(self._join, way)
+                way.server = await asyncio.start_server(join, self._host, way.port, backlog=BACKLOG)
+                way.port = way.server.sockets[0].getsockname()[1]
 
-    async def _cut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for writer in list(self._open):
-            writer.transport.abort()
-        while self._open:  # their ends are seen by the tasks that read them, on the loop's next turns
+    async def _cut(self, ways: list[_Way]) -> None:
+        for way in ways:
+            if way.server is not None:
+                way.server.close()
+                way.server = None
+            for writer in list(way.open):
+                writer.transport.abort()
+        while any(
+            way.open for way in ways
+        ):  # their ends are seen by the tasks that read them, on the loop's next turns
             await asyncio.sleep(0)
 
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _join(self, way: _Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect one caller with the cloud until either of them, or the network, ends."""
-        self._open.add(writer)
+        way.open.add(writer)
         try:
             there, back = await asyncio.open_connection(self._host, self._upstream_port)
         except OSError:
             writer.transport.abort()
-            self._open.discard(writer)
+            way.open.discard(writer)
             return
-        self._open.add(back)
-        if self._server is None:  # cut while it was connecting
+        way.open.add(back)
+        if way.server is None:  # cut while it was connecting
             writer.transport.abort()
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(_forward(reader, back))
                 both.create_task(_forward(there, writer))
         finally:
-            self._open -= {writer, back}
+            way.open -= {writer, back}
 
 
 async def _forward(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

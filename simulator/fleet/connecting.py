@@ -19,11 +19,14 @@ class Broker:
         self._host = host
         self._port = port
 
-    def connect(self, identity: DeviceIdentity) -> DeviceConnection:
-        """Connect as that device. From any thread. Raises DeviceConnectionError with the broker's reason."""
+    def connect(self, identity: DeviceIdentity, port: int | None = None) -> DeviceConnection:
+        """Connect as that device, by another port if so told. From any thread.
+
+        Raises DeviceConnectionError with the broker's reason.
+        """
         connection = DeviceConnection(
             host=self._host,
-            port=self._port,
+            port=self._port if port is None else port,
             thing_name=identity.thing_name,
             certificate_pem=identity.certificate_pem.encode(),
             private_key_pem=identity.private_key_pem.encode(),

@@ -10,11 +10,11 @@ import numpy as np
 from roadside.contract import topics
 from simulator.city.layout import City
 from simulator.city.traffic import CityTraffic
-from simulator.faults.delivery import NO_SPEED, Delivery, IntColumn, Readings
+from simulator.faults.delivery import NO_SPEED, REASONS, Delivery, IntColumn, Readings, Second, slice_of
+from simulator.faults.schedule import SLICES
 from simulator.fleet.packing import packed_frame
 from simulator.verification.witnesses import Witness
 
-SLICES = 4  # of a second, at whose ends readings are handed over
 READINGS_PER_JSON_MESSAGE = 45  # nucleus lite takes 7,299 bytes
 DIRECT_TOPIC_BYTES = len(topics.direct_reading("X")) - 1
 
@@ -28,6 +28,9 @@ class CityFeed:
     slices : of a second, at whose ends readings are handed over
     raw_messages, raw_bytes : what the same readings are when every sensor publishes its own JSON, topics included
     seconds : that were drawn
+    made, repeated, lost, refused : readings by gateway, int64 [gateways], `refused` by reason as well: what the account
+        of a run begins with
+    struck, lost_to : likewise, by name of a fault
 
     Parameters
     ----------
@@ -53,11 +56,16 @@ class CityFeed:
         self.slices = slices
         self._later: dict[int, list[Readings]] = defaultdict(list)
         self._first_sensor = np.array([gateway.first_sensor_number for gateway in city.gateways])
-        counts = [gateway.sensor_count for gateway in city.gateways]
-        self._on_from = None if first_seconds is None else np.repeat(first_seconds, counts)
+        self._gateway_of_sensor = gateway_of_sensor(city)
+        self._on_from = None if first_seconds is None else first_seconds[self._gateway_of_sensor]
         self._id_bytes = np.array(
             [len(sensor) for gateway in city.gateways for segment in gateway.segments for sensor in segment.sensor_ids]
         )
+        nothing = self._by_gateway_count(np.zeros(0, dtype=np.int64))
+        self.made, self.repeated, self.lost = nothing.copy(), nothing.copy(), nothing.copy()
+        self.refused = {reason: nothing.copy() for reason in REASONS}
+        self.struck: dict[str, IntColumn] = {}
+        self.lost_to: dict[str, IntColumn] = {}
 
     def draw(self, second: int) -> None:
         """Let the sensors measure for one second."""
@@ -74,15 +82,29 @@ class CityFeed:
             valid.occupancy_permille,
             self._start_ms + 1000 * (plan.delivered_second + 1),
         )
-        for due in np.unique(plan.delivered_second).tolist():
-            self._later[due].append(valid.rows(plan.delivered_second == due))
-        self._later[second].append(plan.invalid)
+        for readings, seconds in ((valid, plan.delivered_second), (plan.refused, plan.refused_second)):
+            for due in np.unique(seconds).tolist():
+                self._later[due].append(readings.rows(seconds == due))
         self._later[second + 1].append(plan.duplicates)
-        self.generated += len(valid) + len(plan.invalid)
-        self.invalid += len(plan.invalid)
+        self._count(plan)
+
+    def _count(self, plan: Second) -> None:
+        self.generated += len(plan.made)
+        self.invalid += len(plan.refused)
         self.duplicates += len(plan.duplicates)
-        self.raw_messages += len(valid) + len(plan.invalid)
-        self.raw_bytes += int(self._raw_bytes(valid).sum() + self._raw_bytes(plan.invalid).sum())
+        self.made += self._by_gateway_count(plan.made.sensor)
+        self.repeated += self._by_gateway_count(plan.repeated)
+        self.lost += self._by_gateway_count(plan.lost)
+        for place, reason in enumerate(REASONS):
+            self.refused[reason] += self._by_gateway_count(plan.refused.sensor[plan.refused_as == place])
+        for told, of_second in ((self.struck, plan.struck), (self.lost_to, plan.lost_to)):
+            for name, sensors in of_second.items():
+                told[name] = told.get(name, 0) + self._by_gateway_count(sensors)
+        self.raw_messages += len(plan.made)
+        self.raw_bytes += int(self._raw_bytes(plan.made).sum())
+
+    def _by_gateway_count(self, sensors: IntColumn) -> IntColumn:
+        return np.bincount(self._gateway_of_sensor[sensors], minlength=len(self._first_sensor))
 
     def deliver(self, second: int) -> list[Iterator[tuple[int, Readings]]]:
         """What reaches the gateways in each slice of that second: index of the gateway and its readings.
@@ -90,8 +112,7 @@ class CityFeed:
         A reading of this second comes in the slice in which it was measured, an older one in the first.
         """
         arrived = self.arrivals(second)
-        slice_ms = 1000 // self.slices
-        slice_of_row = np.maximum((arrived.timestamp_ms - self._start_ms - 1000 * second) // slice_ms, 0)
+        slice_of_row = slice_of(arrived.timestamp_ms, second, self._start_ms, self.slices)
         return [self._by_gateway(arrived.rows(np.flatnonzero(slice_of_row == part))) for part in range(self.slices)]
 
     def arrivals(self, second: int) -> Readings:
@@ -131,6 +152,12 @@ class CityFeed:
 
 
 _NONE = np.zeros(0, dtype=np.int64)
+
+
+def gateway_of_sensor(city: City) -> IntColumn:
+    """Index of the gateway of each sensor number."""
+    counts = [gateway.sensor_count for gateway in city.gateways]
+    return np.repeat(np.arange(len(counts)), counts)
 
 
 def _digits(values: IntColumn) -> IntColumn:

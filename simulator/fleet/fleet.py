@@ -12,13 +12,15 @@ from typing import Any, Final
 from components.build import build_local
 from simulator.city.layout import City, GatewayPlan
 from simulator.faults.clocks import stepped_interpreter
-from simulator.faults.schedule import Chaos
+from simulator.faults.kinds import Kind
+from simulator.faults.schedule import Schedule
 from simulator.fleet.feed import CityFeed
-from simulator.fleet.gateways import AckQueue, LocalGateway, RealGateway
 from simulator.fleet.late_connection import LateConnection
 from simulator.fleet.link import Connection, Meter, MeteredLink
+from simulator.fleet.local_gateway import AckQueue, LocalGateway
 from simulator.fleet.pace import REAL_TIME, Pace
 from simulator.fleet.ramp import first_seconds
+from simulator.fleet.real_gateway import RealGateway
 from simulator.local_nucleus import ComponentDeployment
 from simulator.run.options import RunOptions
 from simulator.verification.sensors import due_ends_ms
@@ -37,6 +39,7 @@ class Fleet:
     Parameters
     ----------
     connect : makes the connection of the gateway of that name; called from several threads
+    planned : the faults that the gateways must be able to suffer
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Fleet:
         pace: Pace,
         work_dir: Path,
         environment_python: Path,
+        planned: Schedule,
     ) -> None:
         self.meter = Meter()
         self.pace = pace
@@ -56,13 +60,15 @@ class Fleet:
         self.on_poll: Callable[[], None] = lambda: None  # called between any two things that the fleet does
         self.longest_stall_s = 0.0  # between two slices, beyond their time
         self.left: dict[str, int] = {}  # by gateway, what `under_way` found last
-        self.fed_s = 0.0  # seconds of the run whose readings are on their way
+        self.fed_s = 0.0  # seconds of the run whose readings were handed over
         self.first_seconds = first_seconds(len(city.gateways), options.ramp_up_s)
         self._options = options
         self._city = city
         self._connect = connect
         self._work_dir = work_dir
         self._python = environment_python
+        self._stepped = planned.strikes(Kind.CLOCK_STEP)
+        self._killed = planned.strikes(Kind.GATEWAY_CRASH, Kind.POWER_CUT)
         self._acks: AckQueue = queue.SimpleQueue()
         self._served: list[LocalGateway] = []
         self._connecting = ThreadPoolExecutor(CONNECTING_AT_ONCE, thread_name_prefix="connect")
@@ -115,13 +121,15 @@ class Fleet:
                 self._open_late(second)
                 feed.draw(second)
             for part, arrivals in enumerate(feed.deliver(second), start=1):
-                self.fed_s = second + part / feed.slices
-                due_s = start_ms / 1000 + self.fed_s
+                end_s = second + part / feed.slices
+                due_s = start_ms / 1000 + end_s
                 self._serve_until(due_s)
-                for real in self.real:
-                    real.lag_ms = round(1000 * max(0.0, time.time() - due_s))
+                lag_ms = round(1000 * max(0.0, self.pace.now_s() - due_s))
+                for gateway in self.gateways:
+                    gateway.lag_ms = lag_ms
                 for index, readings in arrivals:
                     self.gateways[index].deliver(readings)
+                self.fed_s = end_s
                 if self._options.speed == REAL_TIME:  # at any other the gateways' time stands still with the machine
                     self.longest_stall_s = max(self.longest_stall_s, time.monotonic() - delivered_s - 1 / feed.slices)
                 delivered_s = time.monotonic()
@@ -210,9 +218,11 @@ class Fleet:
             gateway: RealGateway | LocalGateway
             if index < self._options.gateways_real:
                 deployment = deployment or self._built()
-                gateway = self._real(plan, link, deployment, as_json=index % 2 == 0)
+                gateway = self._real(plan, link, deployment, as_json=index % 2 == 0, can_step=index in self._stepped)
             else:
-                gateway = LocalGateway(plan, self._configuration(plan), link, self._acks, self.pace.clock)
+                store = self._work_dir / f"{plan.gateway_id}.sqlite" if index in self._killed else None
+                configuration = self._configuration(plan)
+                gateway = LocalGateway(plan, configuration, link, self._acks, self.pace.clock, store)
                 self.local.append(gateway)
             self.gateways.append(gateway)
         self._served = list(self.local)
@@ -242,10 +252,12 @@ class Fleet:
         [component] = build_local(["aggregator"], self._work_dir / "build")
         return component.recipe, component.unarchived
 
-    def _real(self, plan: GatewayPlan, link: MeteredLink, built: tuple[Path, Path], *, as_json: bool) -> RealGateway:
+    def _real(
+        self, plan: GatewayPlan, link: MeteredLink, built: tuple[Path, Path], *, as_json: bool, can_step: bool
+    ) -> RealGateway:
         recipe, artifacts = built
         clock_folder = None
-        if Chaos.CLOCK_STEP in self._options.chaos:
+        if can_step:
             clock_folder = stepped_interpreter(self._python, self._work_dir / f"{plan.gateway_id}-clock")
         deployment = ComponentDeployment(
             recipe_path=recipe,

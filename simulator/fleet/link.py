@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final, Protocol
@@ -171,13 +172,39 @@ class _Link(Protocol):
 
 
 class LinkPublisher:
-    """Implements the uplink's Publisher for a gateway in this process."""
+    """Implements the uplink's Publisher for a gateway in this process.
 
-    def __init__(self, link: _Link) -> None:
+    Attributes
+    ----------
+    delay_ms : how much later than handed over a message leaves; 0 refuses them all, None is no fault
+    """
+
+    def __init__(self, link: _Link, steady_ms: Callable[[], int]) -> None:
         self._link = link
+        self._steady_ms = steady_ms
+        self.delay_ms: float | None = None
+        self._held: deque[tuple[float, str, bytes]] = deque()  # with when each is due
 
     def publish_cloud(self, topic: str, payload: bytes) -> None:
         """Hand on without waiting; only an acknowledgement from the cloud says that a message arrived."""
+        if self.delay_ms == 0:
+            raise BusUnavailableError("throttled")
+        if self.delay_ms is not None:
+            self._held.append((self._steady_ms() + self.delay_ms, topic, payload))
+            return
+        self._hand_on(topic, payload)
+
+    def pump(self) -> float:
+        """Hand on what was held for long enough; when to look again, in milliseconds of the steady clock."""
+        while self._held and (self.delay_ms is None or self._held[0][0] <= self._steady_ms()):
+            _, topic, payload = self._held.popleft()
+            try:
+                self._hand_on(topic, payload)
+            except (BusUnavailableError, BusRefusedError):
+                continue  # it was taken, so it is lost like any that breaks off on its way: the uplink sends it again
+        return self._held[0][0] if self._held else float("inf")
+
+    def _hand_on(self, topic: str, payload: bytes) -> None:
         if not self._link.connected:
             raise BusUnavailableError("offline")
         try:

@@ -182,6 +182,10 @@ class LocalNucleus:
         """SIGKILL; the supervisor restarts the component as the profile says."""
         self._process(name).kill()
 
+    def cut_power(self, name: str) -> None:
+        """SIGKILL, and no restart before `start_component`; returns when the process is gone."""
+        self._process(name).cut_power()
+
     def component_state(self, name: str) -> ComponentState:
         """The component's state."""
         process = self._entry(name).process

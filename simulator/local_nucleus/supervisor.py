@@ -111,20 +111,24 @@ class ComponentProcess:
         with self._changed:
             self._signal(signal.SIGTERM)
 
-    def stop(self) -> None:
+    def stop(self, first: signal.Signals = signal.SIGTERM) -> None:
         """SIGTERM, then SIGKILL after the specification's time; returns when the process is gone."""
         with self._changed:
             if self._state in RESTING_STATES:
                 return
             self._stop_wanted = True
             self._set_state(ComponentState.STOPPING)
-            self._signal(signal.SIGTERM)
+            self._signal(first)
             if not self._changed.wait_for(self._is_resting, self.specification.stop_timeout_s):
                 logger.warning("%s ignores SIGTERM for %.1f s: SIGKILL", self._name, self.specification.stop_timeout_s)
                 self._signal(signal.SIGKILL)
                 self._changed.wait_for(self._is_resting)
         if self._thread is not None:
             self._thread.join()
+
+    def cut_power(self) -> None:
+        """SIGKILL at once and no restart, as when the machine goes dark; returns when the process is gone."""
+        self.stop(signal.SIGKILL)
 
     def restart(self) -> None:
         """Begin to stop the process and start it anew, as RestartComponent asks; does not wait for it."""

@@ -15,8 +15,8 @@ from rich.console import Console
 from cloud import playground
 from simulator.city.layout import make_city
 from simulator.city.traffic import CityTraffic
-from simulator.faults.delivery import Delivery, DeliveryFaults
-from simulator.fleet.feed import CityFeed
+from simulator.faults.delivery import Delivery
+from simulator.fleet.feed import CityFeed, gateway_of_sensor
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.pace import Pace
 from simulator.playground import background
@@ -24,6 +24,7 @@ from simulator.playground.keeping import LOG, explain, register, until_told_to_e
 from simulator.run.folder import write_whole
 from simulator.run.local_target import local_target
 from simulator.run.options import RunOptions
+from simulator.run.planned import planned_faults
 from simulator.run.steps import step
 from simulator.verification.witnesses import Witnesses
 
@@ -61,14 +62,16 @@ def _flow(options: RunOptions, console: Console) -> None:
         with step(console, "register the gateways"):
             target.admit([gateway.gateway_id for gateway in city.gateways])
         pace = Pace(options.speed, options.duration_s)
-        with Fleet(options, city, target.connect, pace, work_dir, Path(sys.executable).parents[1]) as fleet:
+        planned = planned_faults(options, city)
+        with Fleet(options, city, target.connect, pace, work_dir, Path(sys.executable).parents[1], planned) as fleet:
             what = f"{options.sensors:,} sensors on {options.gateways:,} gateways"
             explain(register(target.cloud, what, options.out, is_run=False), console)
             background.hand_over(0, work_dir / LOG)
             start_ms = (int(pace.now_s()) + 1) * 1000
             delivery = Delivery(
-                DeliveryFaults(),
+                planned.struck,
                 options.seed,
+                gateway_of_sensor(city),
                 start_ms,
                 options.duration_s,
                 options.window_s,

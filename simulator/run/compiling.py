@@ -4,9 +4,10 @@ from dataclasses import asdict
 from typing import Final
 
 from simulator.city.layout import City
+from simulator.faults.reporting import fault_reports
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.pace import REAL_TIME
-from simulator.run.conducting import Conducted, planned_faults
+from simulator.run.conducting import Conducted
 from simulator.run.options import RunOptions
 from simulator.run.report import Report, latency_summary, ratio
 from simulator.run.settling import PATIENCE_S
@@ -31,7 +32,7 @@ def compile_report(
     alert_latencies_s: list[float],
 ) -> Report:
     """The report; `ok` if nothing is missing, wrong or left over. Figures of a lake that is not there are None."""
-    feed, meter, chaos = conducted.feed, fleet.meter, conducted.chaos
+    feed, meter, faults = conducted.feed, fleet.meter, conducted.faults
     problems = alerts.problems() + sensors.findings + (lake.problems() if lake is not None else [])
     if not settled:
         waiting = ", ".join(f"{gateway} {count}" for gateway, count in fleet.left.items() if count)
@@ -57,12 +58,12 @@ def compile_report(
         "start_time_of_day": options.scenario.start_time_of_day.isoformat(),
         "profile": str(options.profile),
         "chaos_kinds": sorted(options.chaos),
-        "chaos": chaos.happened,
-        "chaos_counts": chaos.counts(),
+        "chaos": faults.happened,
+        "chaos_counts": faults.counts(),
         "component_restarts": sum(real.restarts for real in fleet.real),
         "longest_stall_s": round(fleet.longest_stall_s, 2),
         "policies_enforced": options.auth,
-        "faults": asdict(planned_faults(options)),
+        "faults": fault_reports(faults.records.values(), feed, [gateway.gateway_id for gateway in city.gateways]),
         "readings_generated": feed.generated,
         "readings_invalid": feed.invalid,
         "readings_repeated": feed.duplicates,

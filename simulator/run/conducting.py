@@ -7,10 +7,10 @@ from rich.console import Console
 
 from simulator.city.layout import City
 from simulator.city.traffic import CityTraffic
-from simulator.faults.conductor import ChaosConductor
-from simulator.faults.delivery import Delivery, DeliveryFaults
-from simulator.faults.schedule import ChaosParameters, delivery_faults, schedule
-from simulator.fleet.feed import SLICES, CityFeed
+from simulator.faults.conductor import Conductor
+from simulator.faults.delivery import Delivery
+from simulator.faults.schedule import SLICES, Schedule
+from simulator.fleet.feed import CityFeed, gateway_of_sensor
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.pace import REAL_TIME
 from simulator.run.dashboard import Dashboard, View
@@ -29,12 +29,10 @@ EXCLUSIONS_EVERY_S: Final = 60  # of readings; the oracle needs to know before i
 class Conducted:
     """What came of the running part."""
 
-    def __init__(
-        self, oracle: Oracle, feed: CityFeed, chaos: ChaosConductor, recorder: Recorder, start_ms: int
-    ) -> None:
+    def __init__(self, oracle: Oracle, feed: CityFeed, faults: Conductor, recorder: Recorder, start_ms: int) -> None:
         self.oracle = oracle
         self.feed = feed
-        self.chaos = chaos
+        self.faults = faults
         self.recorder = recorder
         self.start_ms = start_ms
         self.realtime_factor = 0.0
@@ -47,6 +45,7 @@ def conduct(
     traffic: CityTraffic,
     fleet: Fleet,
     target: Target,
+    planned: Schedule,
     console: Console,
     interruption: Interruption,
     witnesses: Sequence[Witness] = (),
@@ -57,27 +56,36 @@ def conduct(
     oracle = make_oracle(
         city, window_s=options.window_s, lateness_ms=options.lateness_ms, keeps_hours=target.lake is not None
     )
-    delivery = Delivery(
-        planned_faults(options), options.seed, start_ms, options.duration_s, options.window_s, lateness_s
-    )
     slices = SLICES if options.speed == REAL_TIME else 1
+    delivery = Delivery(
+        planned.struck,
+        options.seed,
+        gateway_of_sensor(city),
+        start_ms,
+        options.duration_s,
+        options.window_s,
+        lateness_s,
+        slices,
+    )
     feed = CityFeed(
         city, traffic, delivery, Witnesses((oracle, *witnesses)), start_ms, slices, first_seconds=fleet.first_seconds
-    )
-    acts = schedule(
-        options.chaos,
-        seed=options.seed,
-        duration_s=options.duration_s,
-        gateways=options.gateways,
-        gateways_real=options.gateways_real,
     )
     if options.speed == REAL_TIME:  # at any other a latency would be of two clocks
         fleet.meter.latency_until_s = start_ms / 1000 + options.duration_s - lateness_s - 1
     with Dashboard(console) as dashboard:
-        chaos = ChaosConductor(acts, fleet, target.network, start_ms / 1000, dashboard.tell)
-        fleet.on_poll = chaos.act
+        faults = Conductor(
+            planned,
+            fleet,
+            target.network,
+            start_ms,
+            window_ms=1000 * options.window_s,
+            lateness_ms=options.lateness_ms,
+            now_s=fleet.pace.now_s,
+            tell=dashboard.tell,
+        )
+        fleet.on_poll = faults.act
         recorder = Recorder(options, fleet, feed, target.events, start_ms)
-        conducted = Conducted(oracle, feed, chaos, recorder, start_ms)
+        conducted = Conducted(oracle, feed, faults, recorder, start_ms)
 
         def on_second(second: int) -> None:
             interruption.can_finish()
@@ -86,12 +94,12 @@ def conduct(
             for real in fleet.real:
                 real.measure()
             recorder.take(second + 1.0)
-            faults = [f"{fault} {gateway}" for fault, gateway in chaos.active()]
-            dashboard.show(View(recorder.latest, options.duration_s, recorder.latency_s(), recorder.backlog(), faults))
+            active = [f"{fault} {gateway}" for fault, gateway in faults.active()]
+            dashboard.show(View(recorder.latest, options.duration_s, recorder.latency_s(), recorder.backlog(), active))
 
         def is_over() -> bool:
             if interruption.asked:
-                chaos.end()
+                faults.end()
                 recorder.cut(feed.seconds)
                 oracle.last_delivery_ms = start_ms + 1000 * (feed.seconds + FEED_TAIL_S)
                 ended_s = start_ms / 1000 + feed.seconds
@@ -102,7 +110,7 @@ def conduct(
         conducted.realtime_factor = fleet.run(feed, start_ms, on_second, is_over)
 
         def after_the_last_reading() -> None:
-            chaos.act()
+            faults.act()
             recorder.take_when_due()
 
         fleet.on_poll = after_the_last_reading
@@ -110,7 +118,3 @@ def conduct(
         if not target.answers_at_once:
             fleet.pace.start(REAL_TIME)
     return conducted
-
-
-def planned_faults(options: RunOptions) -> DeliveryFaults:
-    return delivery_faults(options.chaos, options.faults, ChaosParameters())

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from simulator.faults.schedule import NEEDS_REAL_GATEWAY, Chaos
 from simulator.fleet.pace import REAL_TIME
 from simulator.run.options import Break, Mode, RunOptions, TargetName
 
@@ -11,19 +10,14 @@ class ContradictionError(ValueError):
     """The flags cannot be together; one line for each contradiction, which says what to leave out or to give."""
 
 
-def refuse_contradictions(options: RunOptions, asked_chaos: frozenset[Chaos], *, keep: bool) -> None:
-    """Raise ContradictionError if there is any.
-
-    Parameters
-    ----------
-    asked_chaos : kinds of faults that were asked for by name; of "all" those are done that can be
-    """
-    found = list(_contradictions(options, asked_chaos, keep=keep))
+def refuse_contradictions(options: RunOptions, *, keep: bool) -> None:
+    """Raise ContradictionError if there is any."""
+    found = list(_contradictions(options, keep=keep))
     if found:
         raise ContradictionError("\n".join(found))
 
 
-def _contradictions(options: RunOptions, asked_chaos: frozenset[Chaos], *, keep: bool) -> Iterator[str]:
+def _contradictions(options: RunOptions, *, keep: bool) -> Iterator[str]:
     if options.gateways_real > options.gateways:
         yield f"--gateways-real {options.gateways_real}: there are --gateways {options.gateways} in all; give fewer"
     if options.ramp_up_s >= options.duration_s:
@@ -33,7 +27,6 @@ def _contradictions(options: RunOptions, asked_chaos: frozenset[Chaos], *, keep:
     if options.target is TargetName.MEMORY:
         for flag, is_given in (
             ("--gateways-real", options.gateways_real > 0),
-            ("--chaos cloud-outage", Chaos.CLOUD_OUTAGE in options.chaos),
             ("--break-window lake", options.break_window is Break.LAKE),
             ("--keep", keep),
         ):
@@ -44,13 +37,9 @@ def _contradictions(options: RunOptions, asked_chaos: frozenset[Chaos], *, keep:
             ("--target", options.target is not TargetName.LOCAL),
             ("--gateways-real", options.gateways_real > 0),
             ("--speed", options.speed != REAL_TIME),
-            ("--chaos", bool(options.chaos)),
+            ("--chaos or --faults", bool(options.faults.faults)),
             ("--break-window", options.break_window is not Break.NONE),
             ("--keep", keep),
         ):
             if is_given:
                 yield f"{flag} needs gateways: leave it out, or leave out --mode raw"
-        return
-    for kind in sorted(NEEDS_REAL_GATEWAY & asked_chaos):
-        if options.gateways_real == 0:
-            yield f"--chaos {kind} needs a real gateway: give --gateways-real 1 or more"

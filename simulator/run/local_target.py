@@ -16,7 +16,6 @@ from roadside.contract.summary import WindowSummary
 from simulator.city.catalogue import load_catalogue
 from simulator.city.layout import City
 from simulator.faults.network import Network
-from simulator.faults.schedule import Chaos
 from simulator.fleet.connecting import Broker
 from simulator.fleet.link import Connection
 from simulator.local_cloud.assembly import STACK, ensure_assembly
@@ -53,15 +52,18 @@ class LocalTarget:
         self.network = network
         self.events = QueueReader(cloud.client("sqs"), outputs["SystemsQueueUrl"])
         self.lake = Lake(cloud.client, outputs)
-        self._broker = Broker(cloud.mqtt_host, cloud.mqtt_port if network is None else network.port)
+        self._broker = Broker(cloud.mqtt_host, cloud.mqtt_port)
         self._identities: dict[str, DeviceIdentity] = {}
+        self._ports: dict[str, int] = {}
 
     def admit(self, gateways: Collection[str]) -> None:
         identities = register_devices(self.cloud, list(gateways), self.outputs["GatewayPolicy"])
         self._identities |= {identity.thing_name: identity for identity in identities}
+        direct = [self.cloud.mqtt_port] * len(gateways)
+        self._ports |= dict(zip(gateways, direct if self.network is None else self.network.ports, strict=True))
 
     def connect(self, gateway: str) -> Connection:
-        return self._broker.connect(self._identities[gateway])
+        return self._broker.connect(self._identities[gateway], self._ports[gateway])
 
     def end_of_readings(self) -> None:
         end_schedule(self.cloud, self.outputs["SweepFunction"])
@@ -92,7 +94,7 @@ def local_target(options: RunOptions, city: City, work_dir: Path, console: Conso
         assembly = ensure_assembly()
     with (
         LocalCloud(LocalCloudSettings(auth=options.auth, run_dir=work_dir / "cloud")) as cloud,
-        _network(options, cloud) as network,
+        _network(options, cloud, len(city.gateways)) as network,
     ):
         with step(console, "deploy the assembly to the local cloud"):
             outputs = deploy_assembly(cloud, assembly, [STACK])[STACK]
@@ -119,12 +121,12 @@ def damaged_window(payload: bytes) -> bytes:
 
 
 @contextmanager
-def _network(options: RunOptions, cloud: LocalCloud) -> Iterator[Network | None]:
-    """The way to the cloud, where it is going to be cut."""
-    if Chaos.CLOUD_OUTAGE not in options.chaos:
+def _network(options: RunOptions, cloud: LocalCloud, gateways: int) -> Iterator[Network | None]:
+    """The ways to the cloud, where one is going to be cut."""
+    if not options.faults.cuts_ways:
         yield None
         return
-    with Network(cloud.mqtt_host, cloud.mqtt_port) as network:
+    with Network(cloud.mqtt_host, cloud.mqtt_port, gateways) as network:
         yield network
 
 

@@ -7,7 +7,7 @@ measures the edge, and can be as fast as that. There is no stream, no lake, no c
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from typing import Any, Final, get_args
 
@@ -71,6 +71,24 @@ class MemoryEvents:
         return []
 
 
+class MemoryWays:
+    """The ways of the gateways to a memory target, in the order of their admission. Implements Ways."""
+
+    def __init__(self) -> None:
+        self.connections: dict[str, _MemoryConnection] = {}
+
+    def cut(self, ways: Iterable[int]) -> None:
+        self._switch(ways, connected=False)
+
+    def mend(self, ways: Iterable[int]) -> None:
+        self._switch(ways, connected=True)
+
+    def _switch(self, ways: Iterable[int], *, connected: bool) -> None:
+        connections = list(self.connections.values())
+        for way in ways:
+            connections[way].connected = connected
+
+
 class MemoryTarget:
     """Keeps messages in memory. Implements Target, for gateways that publish from one thread.
 
@@ -85,21 +103,22 @@ class MemoryTarget:
 
     name = "memory"
     answers_at_once = True
-    network = None
     lake = None
 
     def __init__(self, now_ms: Callable[[], int] = wall_ms) -> None:
         self.now_ms = now_ms
         self.events = MemoryEvents()
         self.parked = 0
+        self.network = MemoryWays()
         self._windows: dict[tuple[str, int, int], tuple[int, bytes]] = {}  # (gateway, start, epoch) -> revision, body
         self._sensors: dict[tuple[str, int, int, int], bytes] = {}  # (gateway, start, epoch, part) -> body
 
     def admit(self, gateways: Collection[str]) -> None:
-        """Anybody may come."""
+        for gateway in gateways:
+            self.connect(gateway)
 
     def connect(self, gateway: str) -> Connection:
-        return _MemoryConnection(gateway, self)
+        return self.network.connections.setdefault(gateway, _MemoryConnection(gateway, self))
 
     def take(self, envelope: Envelope, ledger: AckLedger) -> None:
         """Keep a message by the rules of its table, and note in the ledger what its gateway is to be told."""
@@ -150,9 +169,8 @@ class MemoryTarget:
 class _MemoryConnection:
     """A gateway's connection to a memory target; what it publishes is acknowledged before `publish` returns."""
 
-    connected = True
-
     def __init__(self, gateway: str, target: MemoryTarget) -> None:
+        self.connected = True
         self._gateway = gateway
         self._target = target
         self._kinds: dict[str, topics.CloudKind] = {topics.uplink(kind, gateway): kind for kind in KINDS}
@@ -181,7 +199,7 @@ class _MemoryConnection:
         return granted
 
     def on_state(self, callback: Callable[[bool], None]) -> None:
-        """The state of this connection never changes."""
+        """For a nucleus, of which none stands here."""
 
     def close(self) -> None:
         self._handlers.clear()

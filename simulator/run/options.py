@@ -6,8 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from simulator.city.scenario import Scenario
-from simulator.faults.delivery import DeliveryFaults
-from simulator.faults.schedule import Chaos
+from simulator.faults.plan import FaultPlan
 
 
 class Mode(StrEnum):
@@ -44,7 +43,10 @@ class NucleusProfile(StrEnum):
 class RunOptions:
     """A run. `window_s`, `lateness_ms` and the interval are what the gateways are configured with.
 
-    `speed` is seconds of readings in a second; None is as fast as it goes.
+    Parameters
+    ----------
+    speed : seconds of readings in a second; None is as fast as it goes
+    chaos : the words that were asked for, which are in `faults` already
     """
 
     mode: Mode = Mode.EDGE
@@ -59,14 +61,14 @@ class RunOptions:
     seed: int = 1
     scenario: Scenario = field(default_factory=Scenario)
     profile: NucleusProfile = NucleusProfile.CLASSIC
-    chaos: frozenset[Chaos] = frozenset()
+    chaos: tuple[str, ...] = ()
     break_window: Break = Break.NONE
     target: TargetName = TargetName.LOCAL
     speed: float | None = 1.0
     auth: bool = True
     archive: bool = True
     out: Path = Path("out")
-    faults: DeliveryFaults = field(default_factory=DeliveryFaults)
+    faults: FaultPlan = field(default_factory=FaultPlan)
 
 
 def speed_of(text: str) -> float | None:

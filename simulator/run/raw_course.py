@@ -13,12 +13,12 @@ from simulator.city.layout import City
 from simulator.city.traffic import CityTraffic
 from simulator.faults.delivery import Delivery
 from simulator.fleet.direct_sensors import DirectSensors
-from simulator.fleet.feed import CityFeed
+from simulator.fleet.feed import CityFeed, gateway_of_sensor
 from simulator.fleet.ramp import first_seconds
 from simulator.local_cloud.local_cloud import LocalCloud
-from simulator.run.conducting import planned_faults
 from simulator.run.interruption import Interruption
 from simulator.run.options import RunOptions
+from simulator.run.planned import planned_faults
 from simulator.run.probing import TableProbe
 from simulator.run.saturation import Lags
 from simulator.run.series import cpu_s
@@ -52,7 +52,13 @@ class RawCourse:
         self.told = ToldReadings()
         lateness_s = -(-options.lateness_ms // 1000)
         delivery = Delivery(
-            planned_faults(options), options.seed, self.start_ms, options.duration_s, options.window_s, lateness_s
+            planned_faults(options, city).struck,
+            options.seed,
+            gateway_of_sensor(city),
+            self.start_ms,
+            options.duration_s,
+            options.window_s,
+            lateness_s,
         )
         ramp = first_seconds(len(city.gateways), options.ramp_up_s)
         self.feed = CityFeed(city, traffic, delivery, self.told, self.start_ms, first_seconds=ramp)

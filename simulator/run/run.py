@@ -12,7 +12,9 @@ from aggregator.settings import MIN_IDLE_GRACE_MS
 from simulator.city.layout import City, make_city
 from simulator.city.traffic import CityTraffic
 from simulator.fleet.fleet import Fleet
+from simulator.fleet.local_gateway import LocalGateway
 from simulator.fleet.pace import Pace
+from simulator.fleet.real_gateway import RealGateway
 from simulator.run.compiling import compile_report
 from simulator.run.conducting import Conducted, conduct
 from simulator.run.folder import clear
@@ -20,6 +22,7 @@ from simulator.run.interruption import Interruption
 from simulator.run.local_target import local_target
 from simulator.run.memory_target import MemoryTarget
 from simulator.run.options import Break, RunOptions, TargetName
+from simulator.run.planned import planned_faults
 from simulator.run.report import Report
 from simulator.run.series import write_recording
 from simulator.run.settling import ALLOWANCE_S, settle
@@ -51,6 +54,7 @@ def run(
     planned_s = options.duration_s
     with step(console, f"lay out a city of {options.sensors:,} sensors on {options.gateways:,} gateways"):
         city = make_city(options.sensors, options.gateways, options.seed)
+        planned = planned_faults(options, city)
         traffic = CityTraffic(city, options.seed, options.scenario)
     clear(options.out)
     work_dir = options.out.absolute() / "work"
@@ -59,12 +63,12 @@ def run(
     with open_target(options, city, pace, work_dir, console) as target:
         with step(console, "register the gateways"):
             target.admit([gateway.gateway_id for gateway in city.gateways])
-        fleet = Fleet(options, city, target.connect, pace, work_dir, Path(sys.executable).parents[1])
+        fleet = Fleet(options, city, target.connect, pace, work_dir, Path(sys.executable).parents[1], planned)
         with step(console, "connect the fleet"):
             fleet.__enter__()
         try:
             with _archive(options) as archive:
-                conducted = conduct(options, city, traffic, fleet, target, console, interruption, archive)
+                conducted = conduct(options, city, traffic, fleet, target, planned, console, interruption, archive)
             options = replace(options, duration_s=conducted.feed.seconds)
             with step(console, "wait for what is under way"):
                 truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
@@ -140,7 +144,6 @@ def _archive(options: RunOptions) -> Iterator[list[Witness]]:
 
 
 def _record(options: RunOptions, fleet: Fleet, conducted: Conducted) -> RunRecord:
-    uncertain = fleet.gateways if _stood_still(fleet) else fleet.real
     return RunRecord(
         sensors=options.sensors,
         gateways=options.gateways,
@@ -150,13 +153,19 @@ def _record(options: RunOptions, fleet: Fleet, conducted: Conducted) -> RunRecor
         lateness_ms=options.lateness_ms,
         start_ms=conducted.start_ms,
         duration_s=options.duration_s,
-        uncertain=frozenset(gateway.plan.gateway_id for gateway in uncertain),
-        at_risk={real.plan.gateway_id: real.at_risk() for real in fleet.real},
+        uncertain=frozenset(gateway.gateway_id for gateway in _uncertain(fleet)),
+        at_risk={gateway.gateway_id: gateway.at_risk() for gateway in fleet.gateways},
         exclusions=tuple(conducted.oracle.exclusions),
         options=asdict(options),
     )
 
 
-def _stood_still(fleet: Fleet) -> bool:
-    """Whether the machine stood still for so long that a gateway takes it for silence of its sensors."""
-    return 1000 * fleet.longest_stall_s >= MIN_IDLE_GRACE_MS
+def _uncertain(fleet: Fleet) -> list[RealGateway | LocalGateway]:
+    """Gateways whose windows may have closed otherwise than planned.
+
+    Processes, and those that ended on the way; all, if the machine stood still for so long that a gateway takes it for
+    silence of its sensors.
+    """
+    if 1000 * fleet.longest_stall_s >= MIN_IDLE_GRACE_MS:
+        return fleet.gateways
+    return [*fleet.real, *(local for local in fleet.local if local.was_interrupted)]

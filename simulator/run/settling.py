@@ -46,7 +46,7 @@ def settle(
     back = _wait_for(fleet, lambda: sum(real.waiting for real in fleet.real))
     fleet.serve(last_results_s(options, start_ms, fleet.pace.now_s()) - fleet.pace.now_s())
     # Lost readings may have changed the alerts of a process that was interrupted: nobody waits for those.
-    interrupted = {segment.number for real in fleet.real if real.was_interrupted for segment in real.plan.segments}
+    interrupted = {s.number for gateway in fleet.gateways if gateway.was_interrupted for s in gateway.plan.segments}
     expected = sum(alert.segment_number not in interrupted for alert in alerts_due)
 
     def left() -> int:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from roadside.contract.sensors import SensorSummary
 from roadside.contract.summary import WindowSummary
-from simulator.faults.network import Network
+from simulator.faults.conductor import Ways
 from simulator.fleet.link import Connection
 from simulator.run.options import Break
 from simulator.verification.lake import Lake
@@ -50,7 +50,7 @@ class Target(Protocol):
     Attributes
     ----------
     name : as it was asked for with `--target`
-    network : the way to it, where it can be cut
+    network : the ways to it, one for each gateway in the order of their admission, where they can be cut
     answers_at_once : a message is acknowledged before its publish returns, so nobody has to wait for it
     events : what it told to systems
     lake : where it can be asked; None where there is none, and the report says so
@@ -63,7 +63,7 @@ class Target(Protocol):
     def answers_at_once(self) -> bool: ...
 
     @property
-    def network(self) -> Network | None: ...
+    def network(self) -> Ways | None: ...
 
     @property
     def events(self) -> Events: ...

@@ -47,7 +47,7 @@ def network() -> Iterator[Network]:
 
 
 def connect(network: Network) -> socket.socket:
-    return socket.create_connection((HOST, network.port), timeout=WAIT_S)
+    return socket.create_connection((HOST, network.ports[0]), timeout=WAIT_S)
 
 
 def ask(connection: socket.socket, said: bytes) -> bytes:
@@ -65,23 +65,23 @@ def test_callers_are_connected_side_by_side(network: Network) -> None:
 def test_a_cut_ends_every_connection_and_refuses_new_ones_until_it_is_mended(network: Network) -> None:
     with connect(network) as one, connect(network) as other:
         assert ask(one, b"a") == ask(other, b"a") == b"A"
-        network.cut()
+        network.cut([0])
         for connection in (one, other):
             assert connection.recv(1) == b""
     with pytest.raises(ConnectionRefusedError):
         connect(network)
-    port = network.port
-    network.mend()
-    assert network.port == port
+    port = network.ports[0]
+    network.mend([0])
+    assert network.ports[0] == port
     with connect(network) as again:
         assert ask(again, b"back") == b"BACK"
 
 
 def test_cut_and_mend_may_be_asked_for_twice(network: Network) -> None:
-    network.cut()
-    network.cut()
-    network.mend()
-    network.mend()
+    network.cut([0])
+    network.cut([0])
+    network.mend([0])
+    network.mend([0])
     with connect(network) as connection:
         assert ask(connection, b"x") == b"X"
 
@@ -95,3 +95,14 @@ def test_a_caller_who_goes_is_forgotten(network: Network) -> None:
             if network.connections == 1:
                 return
     pytest.fail("the first connection is still open")
+
+
+def test_one_way_is_cut_and_the_other_goes_on() -> None:
+    echo = Echo()
+    with echo.listener, Network(HOST, echo.port, ways=2) as network:
+        there, elsewhere = (socket.create_connection((HOST, port), timeout=WAIT_S) for port in network.ports)
+        with there, elsewhere:
+            assert ask(there, b"a") == ask(elsewhere, b"a") == b"A"
+            network.cut([0])
+            assert there.recv(1) == b""
+            assert ask(elsewhere, b"b") == b"B"

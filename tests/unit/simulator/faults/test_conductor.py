@@ -1,87 +1,167 @@
-"""The conductor of chaos: each act once, in order, at the pace of the readings, and told."""
+"""The conductor of faults: each act once, in order, at the pace of the readings, told, and its outcome measured."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-import pytest
+import numpy as np
 
-from simulator.faults.conductor import ChaosConductor
-from simulator.faults.network import Network
-from simulator.faults.schedule import Act, Chaos
-from simulator.fleet.fleet import Fleet
-from simulator.fleet.pace import Pace
+from simulator.faults.conductor import Conductor
+from simulator.faults.kinds import HOUR_MS, Kind
+from simulator.faults.plan import Fault, FaultPlan
+from simulator.faults.schedule import FleetFacts, schedule
+
+START_MS = 1_700_000_000_000
+WINDOW_MS = 10_000
 
 
 @dataclass
 class Place:
-    """A gateway, or the network: notes what is done to it."""
+    """A gateway, or the ways: notes what is done to it."""
 
-    name: str
+    gateway_id: str
     done: list[str] = field(default_factory=list)
+    stored_starts_ms: set[int] = field(default_factory=set)
 
     def __getattr__(self, doing: str) -> Any:
-        return lambda *arguments: self.done.append(" ".join([doing, *map(str, arguments)]))
+        def do(*arguments: object) -> int:
+            self.done.append(" ".join([doing, *map(str, arguments)]))
+            return 7
 
-    @property
-    def plan(self) -> SimpleNamespace:
-        return SimpleNamespace(gateway_id=self.name)
-
-
-def conductor(acts: list[Act], *, fed_s: float, running_s: float) -> tuple[ChaosConductor, list[Place], Place, Any]:
-    places = [Place("gw-0"), Place("gw-1")]
-    network = Place("network")
-    pace = Pace()
-    fleet = SimpleNamespace(real=places, gateways=places, fed_s=fed_s, pace=pace)
-    told: list[str] = []
-    start_s = pace.now_s() - running_s
-    made = ChaosConductor(acts, cast("Fleet", fleet), cast("Network", network), start_s, told.append)
-    return made, places, network, (fleet, told)
+        return do
 
 
-ACTS = [
-    Act(1.0, Chaos.KILL_GATEWAY, 0),
-    Act(2.0, Chaos.CLOUD_OUTAGE),
-    Act(3.0, Chaos.CLOCK_STEP, 1, by_ms=-3_600_000),
-    Act(4.0, Chaos.CLOUD_OUTAGE, begins=False),
-    Act(5.0, Chaos.CLOCK_STEP, 1, begins=False, by_ms=3_600_000),
-    Act(6.0, Chaos.IPC_DROP, 1),
-]
+class Ways:
+    """Notes which are open."""
+
+    def __init__(self, ways: int) -> None:
+        self.open = set(range(ways))
+
+    def cut(self, ways: Any) -> None:
+        assert set(ways) <= self.open, "cut twice"
+        self.open -= set(ways)
+
+    def mend(self, ways: Any) -> None:
+        assert not set(ways) & self.open, "mended twice"
+        self.open |= set(ways)
+
+
+class Stage:
+    """Two gateways, of which the first is a process, and a conductor whose clock the test moves."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.gateways = [Place("gw-0"), Place("gw-1")]
+        self.real = self.gateways[:1]
+        self.fed_s = 0.0
+        self.first_seconds = np.zeros(2, dtype=np.int64)
+        self.elapsed_s = 0.0
+        self.ways = Ways(2)
+        self.told: list[str] = []
+        facts = FleetFacts(("gw-0", "gw-1"), (10, 10), 1, 60)
+        self.conductor = Conductor(
+            schedule(FaultPlan(faults), facts, 1),
+            self,
+            self.ways,
+            START_MS,
+            window_ms=WINDOW_MS,
+            lateness_ms=2000,
+            tell=self.told.append,
+            now_s=lambda: START_MS / 1000 + self.elapsed_s,
+        )
+
+    def at(self, elapsed_s: float, fed_s: float | None = None) -> None:
+        self.elapsed_s = elapsed_s
+        self.fed_s = elapsed_s if fed_s is None else fed_s
+        self.conductor.act()
+
+    def stored(self, *windows: int) -> None:
+        for gateway in self.gateways:
+            gateway.stored_starts_ms |= {START_MS + WINDOW_MS * window for window in windows}
+
+
+CRASH = Fault("crash", Kind.GATEWAY_CRASH, 4, 2, gateways=(0,), numbers={"every_s": 0})
+STEP = Fault("step", Kind.CLOCK_STEP, 10, 10, gateways=(1,), numbers={"step_ms": -HOUR_MS})
+OTHER_STEP = Fault("other step", Kind.CLOCK_STEP, 15, 10, gateways=(1,), numbers={"step_ms": 60_000})
+OUTAGE = Fault("outage", Kind.CLOUD_OUTAGE, 12, 10)
+CUT = Fault("cut", Kind.POWER_CUT, 20, 5, gateways=(0,))
+PARTITION = Fault("partition", Kind.NETWORK_PARTITION, 8, 6, gateways=(0,))
+SLOW = Fault("slow", Kind.THROTTLING, 30, 5, gateways=(0,), numbers={"delay_ms": 250})
+POISON = Fault("poison", Kind.POISON, 30, 5, gateways=(1,), numbers={"share": 0, "messages_per_s": 2})
 
 
 def test_what_is_due_is_done_once_and_in_order_and_told() -> None:
-    chaos, places, network, (_, told) = conductor(ACTS, fed_s=100, running_s=100)
-    chaos.act()
-    chaos.act()
-    assert places[0].done == ["kill"]
-    assert places[1].done == ["step_clock -3600000", "step_clock 0", "drop_ipc"]
-    assert network.done == ["cut", "mend"]
-    assert [(entry["fault"], entry["gateway"]) for entry in chaos.happened] == [
-        (str(act.fault), "all" if act.gateway is None else f"gw-{act.gateway}") for act in ACTS
-    ]
-    assert chaos.counts() == {"kill-gateway": 1, "cloud-outage": 1, "clock-step": 1, "ipc-drop": 1}
-    assert len(told) == len(ACTS)
+    stage = Stage(CRASH, Fault("drop", Kind.IPC_DROP, 30, 2, gateways=(0,), numbers={"every_s": 0}), SLOW)
+    stage.at(50)
+    stage.at(60)
+    assert stage.gateways[0].done[0] == "crash"
+    assert sorted(stage.gateways[0].done) == ["crash", "drop_ipc", "throttle 250", "throttle None"]
+    assert stage.conductor.counts() == {"gateway-crash": 1, "ipc-drop": 1, "throttling": 1}
+    assert len(stage.told) == len(stage.conductor.happened) == 4
+    assert stage.conductor.records["crash"].readings_at_risk == 7
 
 
 def test_on_a_machine_that_is_behind_the_readings_set_the_pace() -> None:
-    chaos, places, _, (fleet, _) = conductor(ACTS, fed_s=2.5, running_s=100)
-    chaos.act()
-    assert [entry["at_s"] for entry in chaos.happened] == [2.5, 2.5]
-    fleet.fed_s = 3.5
-    chaos.act()
-    assert places[1].done == ["step_clock -3600000"]
+    stage = Stage(CRASH)
+    stage.at(50, fed_s=3.75)
+    assert stage.gateways[0].done == []
+    stage.at(51, fed_s=6)
+    assert stage.gateways[0].done == ["crash"]
 
 
-def test_nothing_is_done_before_its_time() -> None:
-    chaos, places, network, _ = conductor(ACTS, fed_s=100, running_s=0)
-    chaos.act()
-    assert [places[0].done, places[1].done, network.done] == [[], [], []]
-    assert chaos.happened == []
+def test_steps_of_one_clock_add_up_and_end_one_by_one() -> None:
+    stage = Stage(STEP, OTHER_STEP)
+    stage.at(60)
+    assert stage.gateways[1].done == [
+        f"step_clock {offset_ms}" for offset_ms in (-HOUR_MS, -HOUR_MS + 60_000, 60_000, 0)
+    ]
 
 
-def test_what_cannot_be_done_is_said() -> None:
-    chaos, *_ = conductor([Act(0.0, Chaos.DISORDER)], fed_s=1, running_s=1)
-    with pytest.raises(ValueError, match="nothing here can do that"):
-        chaos.act()
+def test_a_way_is_open_again_when_no_fault_holds_it_any_more() -> None:
+    stage = Stage(PARTITION, OUTAGE, CUT)
+    for at_s, open_ways in [(9, {1}), (13, set()), (15, set()), (21, set()), (23, {1}), (26, {0, 1})]:
+        stage.at(at_s)
+        assert stage.ways.open == open_ways, at_s
+    assert stage.gateways[0].done == ["power_off", "power_on"]
+
+
+def test_poison_is_handed_over_message_by_message_and_counted_where_it_was_taken() -> None:
+    stage = Stage(POISON)
+    stage.at(60)
+    assert len(stage.gateways[1].done) == stage.conductor.records["poison"].times == 10
+    assert stage.told == []
+
+
+def test_outcome_is_measured_windows_that_wait_at_worst_and_how_soon_all_was_back() -> None:
+    stage = Stage(OUTAGE)
+    stage.stored(0)
+    stage.at(12)
+    for second in range(13, 31):
+        stage.at(second)
+    record = stage.conductor.records["outage"]
+    assert (record.began_s, record.ended_s, record.back_after_s) == (12, 22, None)
+    assert record.windows_waiting_most == 2, "the window up to 20 s, of both gateways"
+    stage.stored(1)
+    stage.at(31.5)
+    assert record.back_after_s == 9.5
+    assert len(record.windows_late) == 2
+    stage.at(50)
+    assert record.back_after_s == 9.5, "what comes later is no fault's fault"
+
+
+def test_a_fault_on_the_way_of_readings_needs_no_doing() -> None:
+    stage = Stage(Fault("loss", Kind.LOSS, 5, 5, numbers={"share": 0.5}))
+    stage.at(60)
+    assert stage.conductor.happened == []
+
+
+def test_readings_that_end_before_their_time_end_what_has_begun_and_let_nothing_more_begin() -> None:
+    stage = Stage(STEP, OUTAGE, SLOW, CRASH)
+    stage.at(13)
+    assert stage.conductor.active() == [("outage", "all"), ("step", "gw-1")]
+    stage.conductor.end()
+    assert stage.conductor.active() == []
+    assert stage.ways.open == {0, 1}
+    assert stage.gateways[1].done[-1] == "step_clock 0"
+    stage.at(60)
+    assert "throttle 250" not in stage.gateways[0].done

@@ -12,14 +12,15 @@ import pytest
 from roadside.contract import topics
 from simulator.city.layout import City, make_city
 from simulator.city.traffic import CityTraffic
-from simulator.faults.delivery import NO_SPEED, Delivery, DeliveryFaults
+from simulator.faults.delivery import NO_SPEED, Delivery
 from simulator.fleet import direct_sensors
 from simulator.fleet.direct_sensors import DirectSensors
-from simulator.fleet.feed import CityFeed
+from simulator.fleet.feed import CityFeed, gateway_of_sensor
 from simulator.verification.readings import ToldReadings
+from tests.unit.simulator.faults.on_the_way import shares
 
 SECONDS = 2
-FAULTS = DeliveryFaults(duplicate_share=0.1, disordered_share=0.1, late_share=0.0, invalid_share=0.1)
+FAULTS = shares(duplicate=0.1, disordered=0.1, invalid=0.1)
 
 
 class Line:
@@ -60,7 +61,7 @@ class Street:
         self.city: City = make_city(20, 1, 1)
         self.start_ms = int(1000 * time.time())
         self.told = ToldReadings()
-        delivery = Delivery(FAULTS, 1, self.start_ms, SECONDS, 10, 2)
+        delivery = Delivery(FAULTS, 1, gateway_of_sensor(self.city), self.start_ms, SECONDS, 10, 2)
         self.feed = CityFeed(self.city, CityTraffic(self.city, 1), delivery, self.told, self.start_ms)
         self.heard: list[tuple[str, str, bytes, float]] = []
         self.lines: list[Line] = []

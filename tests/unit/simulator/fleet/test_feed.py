@@ -10,18 +10,23 @@ import pytest
 from aggregator.intake import Intake
 from aggregator.settings import AggregatorSettings
 from roadside.contract import topics
-from roadside.core.readings import NONE, Fault
+from roadside.core.readings import NONE
+from roadside.core.readings import Fault as Refusal
 from roadside.core.registry import Registry
 from roadside.runtime.settings import load_settings
 from simulator.city.layout import City, make_city
 from simulator.city.traffic import CityTraffic
-from simulator.faults.delivery import NO_SPEED, Delivery, DeliveryFaults, Readings
-from simulator.fleet.feed import READINGS_PER_JSON_MESSAGE, SLICES, CityFeed, frame, json_readings
+from simulator.faults.delivery import NO_SPEED, Delivery, Readings
+from simulator.faults.kinds import Kind
+from simulator.faults.plan import Fault
+from simulator.faults.schedule import SLICES, Struck
+from simulator.fleet.feed import READINGS_PER_JSON_MESSAGE, CityFeed, frame, gateway_of_sensor, json_readings
 from simulator.verification.oracle import Oracle, SegmentFacts
+from tests.unit.simulator.faults.on_the_way import always, shares
 
 START_MS = 1_700_000_003_000
 SECONDS = 12
-FAULTS = DeliveryFaults(0.05, 0.05, 0.05, (5, 8), 0.02)
+FAULTS = shares(duplicate=0.05, disordered=0.05, late=0.05, invalid=0.02)
 Row = tuple[int, ...]
 
 
@@ -30,7 +35,7 @@ def city() -> City:
     return make_city(230, 4, 1)
 
 
-def make_feed(city: City, faults: DeliveryFaults = FAULTS) -> tuple[CityFeed, Oracle]:
+def make_feed(city: City, faults: list[Struck] = FAULTS) -> tuple[CityFeed, Oracle]:
     segments = list(city.segments())
     oracle = Oracle(
         [SegmentFacts(s.number, s.road_class == "freeway", s.free_flow_kmh) for s in segments],
@@ -39,7 +44,7 @@ def make_feed(city: City, faults: DeliveryFaults = FAULTS) -> tuple[CityFeed, Or
         1000,
         2000,
     )
-    delivery = Delivery(faults, 1, START_MS, SECONDS, 10, 2)
+    delivery = Delivery(faults, 1, gateway_of_sensor(city), START_MS, SECONDS, 10, 2)
     return CityFeed(city, CityTraffic(city, 1), delivery, oracle, START_MS), oracle
 
 
@@ -175,8 +180,8 @@ def test_frames_and_json_say_the_same_to_the_gateway(city: City) -> None:
     assert as_frame.occupancy_permille.tolist() == readings.occupancy_permille.tolist()
     assert np.where(as_frame.speed_dkmh == NONE, NO_SPEED, as_frame.speed_dkmh).tolist() == readings.speed_dkmh.tolist()
     impossible = readings.occupancy_permille > 1000
-    assert (as_frame.fault[impossible] == Fault.BAD_OCCUPANCY).all()
-    assert (as_frame.fault[~impossible] == Fault.NO_FAULT).all()
+    assert (as_frame.fault[impossible] == Refusal.BAD_OCCUPANCY).all()
+    assert (as_frame.fault[~impossible] == Refusal.NO_FAULT).all()
 
 
 def test_feed_that_is_cut_short_brings_the_rest_within_two_seconds_and_the_oracle_knows(city: City) -> None:
@@ -204,3 +209,16 @@ def test_feed_that_is_cut_short_brings_the_rest_within_two_seconds_and_the_oracl
     assert oracle.windows() == came.windows()
     assert oracle.late() == came.late()
     assert sum(oracle.late().values()) > 0
+
+
+def test_books_of_the_feed_say_where_every_reading_and_repetition_went(city: City) -> None:
+    faults = [*FAULTS, always(Kind.LOSS, share=0.1), Struck(Fault("dark", Kind.POWER_CUT, 4.0, 3.0), (1, 2))]
+    feed, oracle = make_feed(city, faults)
+    told = drawn_and_delivered(feed)
+    assert feed.made.sum() == feed.generated
+    assert feed.lost.sum() == sum(counts.sum() for counts in feed.lost_to.values()) > 0
+    assert feed.lost_to["dark"][[0, 3]].sum() == 0
+    handed = np.bincount([index for *_, index, _ in told], minlength=4)
+    assert (handed == feed.made + feed.repeated - feed.lost).all()
+    noted = sum(s.readings for segments in oracle.windows().values() for s in segments.values())
+    assert len(told) == noted + feed.duplicates + feed.refused["bad_occupancy"].sum()

@@ -7,8 +7,8 @@ import pytest
 from roadside.contract import topics
 from simulator.city.layout import make_city
 from simulator.city.traffic import CityTraffic
-from simulator.faults.delivery import Delivery, DeliveryFaults
-from simulator.fleet.feed import CityFeed
+from simulator.faults.delivery import Delivery
+from simulator.fleet.feed import CityFeed, gateway_of_sensor
 from simulator.fleet.late_connection import LateConnection
 from simulator.fleet.link import Connection
 from simulator.fleet.mqtt import DeviceConnectionError, DeviceOfflineError
@@ -16,6 +16,7 @@ from simulator.fleet.ramp import first_seconds
 from simulator.run.memory_target import MemoryTarget
 from simulator.verification.judging import make_oracle
 from simulator.verification.windows import starts_by_gateway
+from tests.unit.simulator.faults.on_the_way import shares
 
 SECONDS = 12
 
@@ -30,7 +31,8 @@ def test_sensors_measure_and_the_oracle_knows_from_when_their_gateway_is_on() ->
     """No window that ends before is expected of it, and each reading that was generated is accounted for."""
     city, start_ms = make_city(230, 4, 1), 1_700_000_000_000  # windows begin with the run
     oracle = make_oracle(city, window_s=2, lateness_ms=2000)
-    delivery = Delivery(DeliveryFaults(0.05, 0.05, 0.05, (5, 8), 0.05), 1, start_ms, SECONDS, 2, 2)
+    faults = shares(duplicate=0.05, disordered=0.05, late=0.05, invalid=0.05)
+    delivery = Delivery(faults, 1, gateway_of_sensor(city), start_ms, SECONDS, 2, 2)
     first = first_seconds(4, 8)
     feed = CityFeed(city, CityTraffic(city, 1), delivery, oracle, start_ms, first_seconds=first)
     came: dict[int, int] = dict.fromkeys(range(4), 0)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.faults.schedule import Chaos
+from simulator.faults.kinds import Kind
+from simulator.faults.plan import Fault, FaultPlan
 from simulator.run.contradictions import ContradictionError, refuse_contradictions
 from simulator.run.options import Mode, RunOptions, TargetName
 
 
 def test_usual_runs_contradict_nothing() -> None:
-    refuse_contradictions(RunOptions(), frozenset({Chaos.ALL}), keep=True)
-    refuse_contradictions(RunOptions(gateways_real=0, target=TargetName.MEMORY, speed=None), frozenset(), keep=False)
+    refuse_contradictions(RunOptions(), keep=True)
+    refuse_contradictions(RunOptions(gateways_real=0, target=TargetName.MEMORY, speed=None), keep=False)
 
 
 def test_all_contradictions_are_told_at_once() -> None:
     options = RunOptions(gateways=2, gateways_real=3, duration_s=10, ramp_up_s=10, target=TargetName.MEMORY)
     with pytest.raises(ContradictionError) as caught:
-        refuse_contradictions(options, frozenset(), keep=True)
+        refuse_contradictions(options, keep=True)
     assert str(caught.value).splitlines() == [
         "--gateways-real 3: there are --gateways 2 in all; give fewer",
         "--ramp-up-s 10: must be less than --duration 10, which it is part of",
@@ -27,10 +28,10 @@ def test_all_contradictions_are_told_at_once() -> None:
 
 
 def test_sensors_that_publish_singly_have_nothing_that_belongs_to_gateways() -> None:
-    options = RunOptions(mode=Mode.RAW, gateways_real=1, speed=2.0, chaos=frozenset({Chaos.DUPLICATES}))
+    options = RunOptions(mode=Mode.RAW, gateways_real=1, speed=2.0, faults=FaultPlan((Fault("x", Kind.LOSS),)))
     with pytest.raises(ContradictionError) as caught:
-        refuse_contradictions(options, frozenset({Chaos.DUPLICATES}), keep=False)
+        refuse_contradictions(options, keep=False)
     told = str(caught.value)
-    for flag in ("--gateways-real", "--speed", "--chaos"):
+    for flag in ("--gateways-real", "--speed", "--chaos or --faults"):
         assert f"{flag} needs gateways: leave it out, or leave out --mode raw" in told
-    refuse_contradictions(RunOptions(mode=Mode.RAW, gateways_real=0, ramp_up_s=30), frozenset(), keep=False)
+    refuse_contradictions(RunOptions(mode=Mode.RAW, gateways_real=0, ramp_up_s=30), keep=False)
