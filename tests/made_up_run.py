@@ -2,6 +2,7 @@
 
 import json
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,9 @@ REPORT: Final[dict[str, Any]] = {
     "window_s": WINDOW_S,
     "seed": SEED,
     "profile": "classic",
-    "chaos": [{"at_s": at_s, "fault": "crashes", "gateway": "gw-000"} for at_s in (50.0, 55.2)],
+    "chaos": [
+        {"at_s": at_s, "fault": "gateway-crash", "name": "crashes", "gateway": "gw-000"} for at_s in (50.0, 55.2)
+    ],
     "faults": [
         {
             "name": "cut <cable>",
@@ -108,6 +111,7 @@ class _Recorder:
         return self._latencies.summary()
 
 
+@cache
 def city_and_jam() -> tuple[City, CityTraffic, int]:
     """The city, its traffic, and the segment of the first incident of the run."""
     city = make_city(SENSORS, GATEWAYS, SEED)

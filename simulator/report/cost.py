@@ -16,7 +16,7 @@ _WIDTH: Final = 480.0
 def reduction(report: Mapping[str, Any]) -> str:
     """Messages and bytes of the run beside those of sensors that publish each reading by themselves."""
     if not report.get("raw_messages") or report.get("messages_published") is None:
-        return '<p class="empty">This run did not count both ways of sending.</p>'
+        return '<p class="empty">This run sent one way alone; <code>compare</code> sets both side by side.</p>'
     pairs = (
         ("messages", report["raw_messages"], report["messages_published"], words.count),
         ("bytes", report["raw_bytes"], report["bytes_published"], words.size),
@@ -68,7 +68,9 @@ def _own(report: Mapping[str, Any], prices: Prices) -> Plan | None:
     except CityError:
         pass  # the run did not get so far; its city can be planned all the same
     try:
-        return make_plan(City(report["sensors"], report["gateways"], report["window_s"]), as_operated(), prices)
+        sensors, gateways = report["sensors"], report["gateways"]
+        city = City(sensors, gateways, report["window_s"]) if gateways else City.of_sensors(sensors)
+        return make_plan(city, as_operated(), prices)
     except (KeyError, CityError):
         return None
 

@@ -34,9 +34,14 @@ def planned(report: Mapping[str, Any]) -> list[Fault]:
     return sorted(told, key=lambda fault: (fault.get("began_s") or fault.get("start_s") or 0.0, str(fault.get("name"))))
 
 
+def timed(report: Mapping[str, Any]) -> list[Fault]:
+    """Those that began and ended; others go on all through a run."""
+    return [fault for fault in planned(report) if fault.get("duration_s") is not None]
+
+
 def time_line(report: Mapping[str, Any], recording: Recording, times: Times) -> str:
-    """A lane for each fault, and below, how many closed windows the cloud did not have yet."""
-    faults = planned(report)[:MAX_LANES]
+    """A lane for each timed fault, and below, how many closed windows the cloud did not have yet."""
+    faults = timed(report)[:MAX_LANES]
     top = TOP + _LANE * len(faults) + (14 if faults else 0)
     bottom = top + _BACKLOG
     drawing = Drawing(WIDTH, bottom + BOTTOM, "Faults over the time of the run, and windows that waited for the cloud")
@@ -58,17 +63,13 @@ def _lane(drawing: Drawing, fault: Fault, report: Mapping[str, Any], times: Time
     began_s = fault.get("began_s") if fault.get("began_s") is not None else fault.get("start_s")
     if began_s is None:
         return
-    lasting = fault.get("duration_s")
-    ended_s = fault.get("ended_s")
-    if ended_s is None:
-        ended_s = times.readings_end_s or times.until_s if lasting is None else began_s + lasting
+    ended_s = fault["ended_s"] if fault.get("ended_s") is not None else began_s + fault["duration_s"]
     tip = f"{fault.get('name')}, {words.clock(began_s)} to {words.clock(ended_s)}"
     left, right = times(began_s), times(ended_s)
     drawing.rect(left, y + 15, max(3.0, right - left), 7, COLOURS[1], tip)
     for entry in _moments(report, fault)[:MAX_TICKS]:
         drawing.rect(times(entry) - 1, y + 13, 2, 11, "var(--ink)", f"{fault.get('name')}, {words.clock(entry)}")
-    if lasting is not None:
-        drawing.rule(left, y + 22, left, bottom, dashed=True)
+    drawing.rule(left, y + 22, left, bottom, dashed=True)
     anchor = "start" if left < WIDTH * 0.6 else "end"
     drawing.say(max(LEFT, left) if anchor == "start" else WIDTH - RIGHT, y + 11, str(fault.get("name")), anchor=anchor)
 
@@ -80,7 +81,7 @@ def _moments(report: Mapping[str, Any], fault: Fault) -> list[float]:
     return [
         entry["at_s"]
         for entry in report.get("chaos", ())
-        if not entry.get("ends") and fault.get("name") in (entry.get("name"), entry.get("fault"))
+        if not entry.get("ends") and entry.get("name") == fault.get("name")
     ]
 
 

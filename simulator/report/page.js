@@ -1,9 +1,9 @@
 // Draws the map at the moment that is chosen, and the chosen road over time. The data are in the element "city".
 (() => {
   "use strict";
-  const city = JSON.parse(document.getElementById("city").textContent);
   const canvas = document.getElementById("map");
-  if (!city || !canvas) return;
+  if (!canvas) return; // no window was stored, or none was made
+  const city = JSON.parse(document.getElementById("city").textContent);
 
   const UNKNOWN = 255;
   const STOPS = [[59, 111, 182], [143, 195, 223], [253, 227, 155], [245, 138, 75], [178, 24, 43]];

@@ -7,49 +7,29 @@ from pathlib import Path
 from typing import Any, Final
 
 from cloud.capacity.prices import Prices
-from simulator.report import city_map, cost, fault_times, flow, making, readings, verdict, words
+from simulator.report import city_map, cost, fault_times, flow, making, raw_course, readings, verdict, words
 from simulator.report.city_data import city_data
 from simulator.report.drawing import Times
 from simulator.report.run_folder import RunFolder
 
 _HERE: Final = Path(__file__).parent
+_NO_SEGMENTS: Final = '<p class="empty">This run kept no segments.npz, so there is nothing to draw this from.</p>'
 _NO_RECORDING: Final = '<p class="empty">This run kept no series.json, so its course is not known.</p>'
 
 
 def render(folder: RunFolder, prices: Prices) -> str:
     """The page. What the run did not get to says so in its place."""
     report = folder.report
-    data = _city(folder)
-    body = "".join(
-        (
-            _section("map", "The city over time", "What the cloud knew of every segment", _map(data), wide=True),
-            _section(
-                "corridor",
-                "Along one road",
-                "Time to the right, the way of the traffic upwards",
-                _road(data),
-                wide=True,
-            ),
-            *_course(folder),
-            _section(
-                "reduction", "What summing up at the roadside saves", "As counted in this run", cost.reduction(report)
-            ),
-            _section("cost", "What a month costs", "On AWS, dashboards for people apart", cost.monthly(report, prices)),
-            _section(
-                "readings",
-                "Where every reading ended",
-                "Generated readings, each counted once",
-                readings.accounting(report),
-            ),
-            _section("checks", "Compared with the truth", "An oracle over the raw readings", verdict.checks(report)),
-            _section(
-                "making",
-                "How this run was made",
-                "The same seed gives the same city and traffic",
-                making.making(folder),
-                wide=not fault_times.planned(report),
-            ),
-        )
+    sections = (
+        _pictures(folder),
+        *_course(folder),
+        _section(
+            "reduction", "What summing up at the roadside saves", "As counted in this run", cost.reduction(report)
+        ),
+        _section("cost", "What a month costs", "On AWS, dashboards for people apart", cost.monthly(report, prices)),
+        _section("readings", "Where every reading ended", "Each counted once", readings.accounting(report)),
+        _section("checks", "Compared with the truth", "An oracle over the raw readings", verdict.checks(report)),
+        _section("making", "How this run was made", "The same seed gives the same traffic", making.making(folder)),
     )
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     style = (_HERE / "page.css").read_text(encoding="utf-8")
@@ -59,8 +39,8 @@ def render(folder: RunFolder, prices: Prices) -> str:
         '<meta name="color-scheme" content="light dark">'
         f'<link rel="icon" href="data:,"><title>{_title(folder)}</title><style>{style}</style></head><body>'
         f"<header><h1>{_title(folder)}</h1><p>{_subtitle(folder)}</p></header>"
-        f'<main>{verdict.header(report)}<div class="grid">{body}</div></main>'
-        f'<script type="application/json" id="city">{_json(data)}</script><script>{script}</script></body></html>\n'
+        f'<main>{verdict.header(report)}<div class="grid">{"".join(sections)}</div></main>'
+        f"<script>{script}</script></body></html>\n"
     )
 
 
@@ -96,19 +76,29 @@ def _city(folder: RunFolder) -> dict[str, Any] | None:
     return city_data(folder.segments, folder.recording, start_ms)
 
 
-def _map(data: dict[str, Any] | None) -> str:
+def _pictures(folder: RunFolder) -> str:
+    """The map and the road, and the data that the script draws them from."""
+    data = _city(folder)
+    shown, road = (city_map.city_map(data), city_map.corridor(data)) if data else (_NO_SEGMENTS, _NO_SEGMENTS)
+    what = "What the cloud knew of every segment"
+    if raw_course.is_raw(folder.report):
+        return _section("map", "The city over time", what, raw_course.NO_WINDOWS, wide=True)
     return (
-        city_map.city_map(data) if data else '<p class="empty">This run kept no segments.npz, so there is no map.</p>'
+        _section("map", "The city over time", what, shown, wide=True)
+        + _section("corridor", "Along one road", "Time to the right, the way of the traffic upwards", road, wide=True)
+        + f'<script type="application/json" id="city">{_json(data)}</script>'
     )
-
-
-def _road(data: dict[str, Any] | None) -> str:
-    return city_map.corridor(data) if data else '<p class="empty">This run kept no segments.npz.</p>'
 
 
 def _course(folder: RunFolder) -> tuple[str, ...]:
     """What is drawn over the time of the run."""
     recording, report = folder.recording, folder.report
+    if raw_course.is_raw(report):
+        return (
+            _section("latency", "How far behind", "Sensors, broker and table", raw_course.lags(report)),
+            _section("throughput", "How much passes", "Each reading is a message", raw_course.published(report)),
+            _section("machine", "What it took", "On this machine", raw_course.cores(report)),
+        )
     latency = busy = line = machine = _NO_RECORDING
     if recording is not None and len(recording.columns["at_s"]):
         times = Times(recording.end_s, report.get("duration_s"))
@@ -116,20 +106,19 @@ def _course(folder: RunFolder) -> tuple[str, ...]:
         busy = flow.readings(recording, times) + flow.messages(recording, times)
         line = fault_times.time_line(report, recording, times)
         machine = flow.machine(recording, times)
-    sections = (
+    waiting = "closed windows that the cloud did not have yet"
+    broken = (
+        ("What was broken, and when", f"And {waiting}")
+        if fault_times.timed(report)
+        else ("What waited", waiting[0].upper() + waiting[1:])
+    )
+    what_became = "Every fault of the plan, and what goes wrong on any day"
+    return (
         _section("latency", "How soon it is known", "From the end of a window to the table and to the alert", latency),
         _section("throughput", "How much passes", "What sensors measure, and what gateways send", busy),
-    )
-    what = "closed windows that the cloud did not have yet"
-    taken = _section("machine", "What it took", "The process of traffic, sensors and most gateways", machine)
-    if not fault_times.planned(report):
-        waited = _section("faults", "What waited", f"Nothing was broken on purpose; {what}", line)
-        return *sections, waited, taken
-    return (
-        *sections,
-        _section("faults", "What was broken, and when", f"And {what}", line),
-        _section("outcomes", "What became of it", "Every fault of the plan", fault_times.outcomes(report)),
-        taken,
+        _section("faults", *broken, line),
+        _section("outcomes", "What became of it", what_became, fault_times.outcomes(report)),
+        _section("machine", "What it took", "The process of traffic, sensors and most gateways", machine),
     )
 
 

@@ -10,6 +10,7 @@ _WIDTH: Final = 480.0
 # Fates as the report's accounting names them; what it names besides is shown under its own name.
 _NAMES: Final = {
     "aggregated": "in a stored window",
+    "stored": "in the table",
     "duplicate": "repetition, counted once",
     "late_beyond_correction": "too late for any window",
     "shed": "given up for lack of room",
@@ -24,6 +25,9 @@ def fates(report: Mapping[str, Any]) -> dict[str, int]:
     told = report.get("accounting")
     if isinstance(told, Mapping):
         return {name: count for name, count in _flat(told) if isinstance(count, int)}
+    if report.get("readings_stored") is not None:
+        stored, parked = report["readings_stored"], report.get("readings_parked") or 0
+        return {"stored": stored, "rejected": parked, "remainder": report["readings_generated"] - stored - parked}
     if report.get("readings_accepted") is None or report.get("readings_generated") is None:
         return {}
     found = {
@@ -48,25 +52,26 @@ def accounting(report: Mapping[str, Any]) -> str:
     if not counts:
         return '<p class="empty">The readings of this run were not accounted for.</p>'
     generated = report.get("readings_generated") or sum(counts.values())
-    whole = counts.pop("aggregated", 0)
+    kept = next((name for name in ("aggregated", "stored") if name in counts), "aggregated")
+    whole, where = counts.pop(kept, 0), _NAMES[kept]
     others = {name: count for name, count in counts.items() if count or name == "remainder"}
-    drawing = Drawing(_WIDTH, 104, f"{whole:,} of {generated:,} readings are in a stored window")
+    drawing = Drawing(_WIDTH, 104, f"{whole:,} of {generated:,} readings are {where}")
     rest = sum(abs(count) for count in others.values())
     edge = 4 + (_WIDTH - 8) * (whole / generated if generated else 0.0)
-    drawing.rect(4, 20, max(0.0, edge - 4), 24, COLOURS[0], f"in a stored window: {whole:,}")
+    drawing.rect(4, 20, max(0.0, edge - 4), 24, COLOURS[0], f"{where}: {whole:,}")
     if rest:
         drawing.rect(edge, 20, max(1.5, _WIDTH - 4 - edge), 24, COLOURS[1], f"elsewhere: {rest:,}")
         drawing.rule(edge, 44, 4, 70, dashed=True)
         drawing.rule(_WIDTH - 4, 44, _WIDTH - 4, 70, dashed=True)
-    drawing.say(4, 13, f"in a stored window: {words.share(whole, generated)}", strong=True)
+    drawing.say(4, 13, f"{where}: {words.share(whole, generated)}", strong=True)
     x = 4.0
     for place, (name, count) in enumerate(others.items()):
         width = (_WIDTH - 8) * abs(count) / rest if rest else 0.0
         drawing.rect(x, 70, max(0.0, width - 1), 18, _colour(place), f"{_name(name)}: {count:,}")
         x += width
     if rest:
-        drawing.say(4, 101, f"the other {words.plural(rest, 'reading')}, enlarged")
-    rows = _row("", "in a stored window", whole, generated, COLOURS[0]) + "".join(
+        drawing.say(4, 101, f"the rest enlarged: {words.plural(rest, 'reading')}")
+    rows = _row("", where, whole, generated, COLOURS[0]) + "".join(
         _row(name, _name(name), count, generated, _colour(place)) for place, (name, count) in enumerate(others.items())
     )
     return (

@@ -1,6 +1,6 @@
 """The verdict in one sentence, the key numbers, and what was compared with the truth. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -37,6 +37,8 @@ def sentence(report: Report) -> str:
         case Outcome.BAD:
             return f"Not all is well: {words.listed(_wrongs(report)) or 'the run says so, and not why'}."
     said = "Nothing is lost and nothing is wrong"
+    if report.get("readings_expected"):
+        said += f": all {report['readings_expected']:,} readings are in the table, each by itself"
     if report.get("windows_expected"):
         said += (
             f": all {report['windows_expected']:,} windows of {report.get('sensors', 0):,} sensors are as they must be"
@@ -57,6 +59,15 @@ def _wrongs(report: Report) -> list[str]:
         )
         if report.get(key)
     ]
+    counts += [
+        f"{words.plural(report[key], 'reading is', 'readings are')} {how}"
+        for key, how in (
+            ("readings_missing", "missing"),
+            ("readings_altered", "altered"),
+            ("readings_unexpected", "unexpected"),
+        )
+        if report.get(key)
+    ]
     problems = len(report.get("problems", ()))
     return [*counts, *([words.plural(problems, "other problem")] if problems else [])]
 
@@ -70,19 +81,40 @@ class KeyNumber:
     text: str
 
 
+def _seconds(value: float) -> str:
+    return words.number(value, "s", 2)
+
+
+def _times(value: float) -> str:
+    return words.number(value, "times", 2)
+
+
+# Key, label, how it is written.
+_FORMS: Final[tuple[tuple[str, str, Callable[[Any], str]], ...]] = (
+    ("readings_generated", "readings measured", words.count),
+    ("windows_stored", "windows stored", words.count),
+    ("message_reduction", "times fewer messages", words.number),
+    ("byte_reduction", "times fewer bytes", words.number),
+    ("latency_s.p95", "window end to table, 95 %", _seconds),
+    ("alert_latency_s.p95", "window end to alert, 95 %", _seconds),
+    ("events_delivered", "alerts delivered", words.count),
+    ("realtime_factor", "real time", _times),
+)
+_RAW_FORMS: Final[tuple[tuple[str, str, Callable[[Any], str]], ...]] = (
+    ("readings_generated", "readings measured", words.count),
+    ("readings_stored", "readings stored", words.count),
+    ("messages_published", "messages published", words.count),
+    ("bytes_published", "published", words.size),
+    ("latency_s.p50", "reading to table, median", _seconds),
+    ("latency_s.p95", "reading to table, 95 %", _seconds),
+    ("rate_asked_per_s", "readings a second asked", words.number),
+    ("rate_reached_per_s", "readings a second reached", words.number),
+)
+
+
 def key_numbers(report: Report) -> Iterator[KeyNumber]:
     """Those that the report has."""
-    forms = (
-        ("readings_generated", "readings measured", words.count),
-        ("windows_stored", "windows stored", words.count),
-        ("message_reduction", "times fewer messages", words.number),
-        ("byte_reduction", "times fewer bytes", words.number),
-        ("latency_s.p95", "window end to table, 95 %", lambda value: words.number(value, "s", 2)),
-        ("alert_latency_s.p95", "window end to alert, 95 %", lambda value: words.number(value, "s", 2)),
-        ("events_delivered", "alerts delivered", words.count),
-        ("realtime_factor", "real time", lambda value: words.number(value, "times", 2)),
-    )
-    for key, label, form in forms:
+    for key, label, form in _RAW_FORMS if report.get("mode") == "raw" else _FORMS:
         value = at(report, key)
         if value is not None:
             yield KeyNumber(key, label, form(value))
@@ -119,6 +151,7 @@ def _partial(report: Report) -> bool:
 
 # What is compared: its name, and the keys of how much was expected, is missing, is wrong.
 _CHECKS: Final = (
+    ("readings in the table", "readings_expected", "readings_missing", "readings_altered"),
     ("windows in the table", "windows_expected", "windows_missing", "windows_wrong"),
     ("summaries of sensors", "sensor_summaries_expected", "sensor_summaries_missing", "sensor_summaries_wrong"),
     ("hours of segments in the lake", "lake_rows_expected", "lake_rows_missing", "lake_rows_wrong"),

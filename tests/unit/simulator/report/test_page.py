@@ -174,6 +174,34 @@ def test_a_partial_run_has_a_page_that_says_what_is_missing(tmp_path: Path, miss
     assert says[missing] in page
 
 
+def test_a_run_without_gateways_has_a_page_of_its_readings(tmp_path: Path) -> None:
+    seconds = [{"published": 5 * n, "acknowledged": 5 * n - 1, "cloud_cores": 0.5, "table_lag_s": 0.1} for n in (1, 2)]
+    report = {
+        "ok": False,
+        "mode": "raw",
+        "sensors": 5,
+        "gateways": 0,
+        "readings_generated": 11,
+        "readings_expected": 10,
+        "readings_stored": 9,
+        "readings_missing": 1,
+        "readings_altered": 0,
+        "readings_parked": 1,
+        "rate_reached_per_s": 4.5,
+        "seconds": seconds,
+    }
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    page = page_of(tmp_path)
+    figures = Outline(page).figures
+
+    assert "Not all is well: 1 reading is missing." in page
+    assert (figures["readings_stored"], figures["rate_reached_per_s"]) == ("9", "4.5")
+    assert "there are no windows to draw this from" in page
+    assert "in the table: 81.8 %" in page
+    assert "Seconds by which sensors, broker and table were behind" in page
+    assert "5 sensors, as in this run" in page
+
+
 def test_a_run_whose_figures_are_not_known_has_a_page(tmp_path: Path) -> None:
     write_made_up_run(tmp_path)
     (tmp_path / "report.json").write_text(json.dumps({"ok": None, "interrupted": True, "sensors": 5, "faults": {}}))
