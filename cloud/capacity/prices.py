@@ -70,6 +70,8 @@ def load_prices(file: Path = FILE) -> Prices:
             standing=document["standing"],
             of={name: _price(name, entry) for name, entry in document["prices"].items()},
         )
+    except FileNotFoundError as error:
+        raise PriceError(f"{file}: no such file; write one like cloud/prices.json") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise PriceError(f"{file}: no file of prices ({type(error).__name__}: {error})") from error
 

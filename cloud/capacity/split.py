@@ -65,7 +65,9 @@ def split(city: City, operation: Operation, fill: float = FILL, *, raised: bool 
     asked_by: Limit | None = None
     while True:
         if parts > city.gateways:
-            raise CityError(f"{parts} parts: the {city.gateways} gateways cannot be shared out so; use more of a limit")
+            raise CityError(
+                f"gateways = {city.gateways}: too few for {parts} parts; use more of each limit, or fewer regions"
+            )
         part = part_of(city, parts)
         found = [limit for limit in limits(part, operation) if limit.shared]
         binding = [limit for limit in found if limit.used > fill and not (raised and limit.raisable)]

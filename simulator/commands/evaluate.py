@@ -47,7 +47,7 @@ def evaluate(
     evaluation.json, byte for byte, whatever the number of workers.
 
     Example: python -m simulator evaluate --seeds 20
-    Example: python -m simulator evaluate --recording days/monday --recording days/tuesday --min-f1 0.85
+    Example: python -m simulator evaluate --recording simulator/examples/sumo-morning --min-f1 0.85
 
     Exit code 0: judged, and every bar is met. 1: a bar is missed. 2: nothing could be judged.
     """

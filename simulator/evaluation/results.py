@@ -147,7 +147,7 @@ def print_results(found: Sequence[Group], console: Console) -> None:
 def _by_case(group: Group) -> Table:
     table = Table(title=f"{group.kind.capitalize()}, case by case", title_justify="left")
     table.add_column("", no_wrap=True)
-    for name in ("detected", "false", "median s", "p90 s", "F1", "precision", "recall"):
+    for name in ("found", "false", "median s", "p90 s", "F1", "prec.", "recall"):
         table.add_column(name, justify="right")
     for case, score in zip(group.cases, group.scores, strict=True):
         table.add_row(

@@ -19,7 +19,7 @@ from cloud.capacity.bill import (
 )
 from cloud.capacity.city import City, CityError, Operation
 from cloud.capacity.limits import Limit, first_design_limits, limits
-from cloud.capacity.prices import Prices
+from cloud.capacity.prices import PriceError, Prices
 from cloud.capacity.roadside import traffic
 from cloud.capacity.sizing import size, thresholds
 from cloud.capacity.split import FILL, Split, breaking_points, split
@@ -162,8 +162,11 @@ def make_plan(city: City, operation: Operation, *regions: Prices, fill: float = 
     CityError
         when the city cannot be shared out so that no part uses more than `fill` of a limit.
     PriceError
-        when a region's prices lack some.
+        when a region's prices lack some, or are given twice.
     """
+    names = [prices.region for prices in regions]
+    if len(set(names)) < len(names):
+        raise PriceError(f"prices of {', '.join(names)}: give one file for each region")
     made = split(city, operation, fill, raised=raised, regions=len(regions))
     return Plan(
         city=city,

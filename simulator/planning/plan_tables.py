@@ -101,7 +101,7 @@ def _limits(plan: Plan) -> Table:
         breaks_at = plan.breaks[limit.name]
         table.add_row(
             limit.name + ("" if limit.raisable else " *"),
-            f"{limit.need:,.0f}",
+            f"{limit.need:,.1f}" if limit.need < 10 else f"{limit.need:,.0f}",
             f"{limit.quota:,.0f} {limit.unit}",
             f"{limit.used:,.0%}",
             "-" if breaks_at is None else short(breaks_at),

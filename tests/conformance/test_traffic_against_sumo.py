@@ -19,8 +19,8 @@ import pytest
 from simulator.evaluation.corridor import SimulatedDay
 from simulator.recorded.recording import Recorded, Recording
 
-SUMO: Final = Path(__file__).parent / "sumo"
-MORNING: Final = Path(__file__).parents[2] / "simulator" / "examples" / "morning"
+SUMO: Final = Path(__file__).parents[2] / "simulator" / "examples" / "sumo-morning"
+MORNING: Final = SUMO.parent / "morning"
 MORE: Final = [folder for folder in os.environ.get("SUMO_RECORDINGS", "").split(":") if folder]
 INTERVAL_S: Final = 10
 FIVE_MINUTES: Final = 300 // INTERVAL_S
@@ -104,7 +104,7 @@ def ours() -> Statistics:
 
 
 def recordings() -> Iterator[pytest.param]:  # type: ignore[valid-type]
-    yield pytest.param(SUMO, id="six-stations")
+    yield pytest.param(SUMO, id="sumo-morning")
     for folder in MORE:
         yield pytest.param(Path(folder), id=Path(folder).name)
     if not MORE:
@@ -124,7 +124,7 @@ def test_free_traffic_and_capacity_agree_within_a_tenth(ours: Statistics, theirs
 
 def test_occupancy_is_density_times_a_length_that_differs_by_the_loop(ours: Statistics, theirs: Statistics) -> None:
     assert ours.field_m == pytest.approx(6.6, rel=0.01)
-    assert theirs.field_m == pytest.approx(5.35, rel=0.02)
+    assert theirs.field_m == pytest.approx(5.35, rel=0.03)
 
 
 def test_counts_scatter_alike_and_less_the_denser_the_traffic(ours: Statistics, theirs: Statistics) -> None:

@@ -15,6 +15,7 @@ from simulator.evaluation.results import groups, missed_bars
 from simulator.evaluation.scoring import Score
 from simulator.evaluation.seeds import SeedError, seeds_of
 
+SUMO_MORNING = Path(__file__).resolve().parents[4] / "simulator" / "examples" / "sumo-morning"
 SMALL = ("--hours", "0.5", "--window-s", "60", "--stations-per-gateway", "20")
 
 
@@ -36,6 +37,18 @@ def test_results_are_the_same_bytes_whatever_the_number_of_workers(tmp_path: Pat
     assert written["simulated"]["pooled"]["station_minutes"] == sum(case["station_minutes"] for case in cases) == 2400
     drawn = ET.fromstring((one / "evaluation.svg").read_text())  # noqa: S314 - ours
     assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_a_recording_is_judged_and_a_bar_that_is_missed_is_told(tmp_path: Path) -> None:
+    words = ("--window-s", "30", "--max-false-alerts", "0", "--min-f1", "0.99", "--out", str(tmp_path))
+    finished = evaluate("--recording", str(SUMO_MORNING), *words)
+    (case,) = json.loads((tmp_path / "evaluation.json").read_text())["recorded"]["cases"]
+
+    assert finished.exit_code == 1, finished.output
+    assert "bar missed: recorded: f1 = 0.9" in finished.output
+    assert "bar missed: recorded: false" not in finished.output
+    assert (case["incidents"], case["detected"], case["false_alerts"]) == (2, 2, 0)
+    assert case["station_hours"] == 20.0
 
 
 @pytest.mark.parametrize(
