@@ -9,9 +9,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
+from aggregator.settings import MIN_IDLE_GRACE_MS
 from components.build import build_local
 from simulator.city.layout import City, GatewayPlan
 from simulator.faults.clocks import stepped_interpreter
+from simulator.faults.delivery import Readings
 from simulator.faults.kinds import Kind
 from simulator.faults.schedule import Schedule
 from simulator.fleet.feed import CityFeed
@@ -139,6 +141,21 @@ class Fleet:
                 caught_up_s = self.pace.elapsed_s()
         self.fed_s = float("inf")
         return duration_s / caught_up_s
+
+    def uncertain(self) -> frozenset[str]:
+        """Gateways whose windows may have closed otherwise than planned.
+
+        Processes, and those that ended on the way; all, if the machine stood still for so long that a gateway takes it
+        for silence of its sensors.
+        """
+        stood_still = 1000 * self.longest_stall_s >= MIN_IDLE_GRACE_MS
+        named = {real.gateway_id for real in self.real}
+        named |= {local.gateway_id for local in self.local if local.was_interrupted or stood_still}
+        return frozenset(named)
+
+    def at_risk(self) -> dict[str, list[Readings]]:
+        """By gateway, readings that were handed over just before it ended, and that it may have lost."""
+        return {gateway.gateway_id: gateway.at_risk() for gateway in self.gateways}
 
     def serve(self, seconds: float) -> None:
         """Let the gateways go on without new readings."""

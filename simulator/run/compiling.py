@@ -71,6 +71,7 @@ def compile_report(
         "readings_duplicate": verdict.readings_duplicate,
         "readings_late": verdict.readings_late,
         "readings_lost_in_crash": verdict.readings_lost_in_crash,
+        "chapters_judged": conducted.rolling.chapters,
         "windows_expected": verdict.windows_expected,
         "windows_stored": verdict.windows_stored,
         "windows_missing": verdict.windows_missing,

@@ -16,6 +16,7 @@ from simulator.fleet.pace import REAL_TIME
 from simulator.run.dashboard import Dashboard, View
 from simulator.run.interruption import Interruption
 from simulator.run.options import RunOptions
+from simulator.run.rolling import Rolling
 from simulator.run.series import Recorder, cpu_s
 from simulator.run.target import Target
 from simulator.verification.alerts import declared_exclusions
@@ -29,12 +30,15 @@ EXCLUSIONS_EVERY_S: Final = 60  # of readings; the oracle needs to know before i
 class Conducted:
     """What came of the running part."""
 
-    def __init__(self, oracle: Oracle, feed: CityFeed, faults: Conductor, recorder: Recorder, start_ms: int) -> None:
+    def __init__(
+        self, oracle: Oracle, feed: CityFeed, faults: Conductor, recorder: Recorder, start_ms: int, rolling: Rolling
+    ) -> None:
         self.oracle = oracle
         self.feed = feed
         self.faults = faults
         self.recorder = recorder
         self.start_ms = start_ms
+        self.rolling = rolling
         self.realtime_factor = 0.0
         self.cpu_cores = 0.0
 
@@ -84,13 +88,15 @@ def conduct(
             tell=dashboard.tell,
         )
         fleet.on_poll = faults.act
+        rolling = Rolling(options, city, fleet, target, oracle)
         recorder = Recorder(options, fleet, feed, target.events, start_ms)
-        conducted = Conducted(oracle, feed, faults, recorder, start_ms)
+        conducted = Conducted(oracle, feed, faults, recorder, start_ms, rolling)
 
         def on_second(second: int) -> None:
             interruption.can_finish()
             if second % EXCLUSIONS_EVERY_S == 0:
                 oracle.exclusions = declared_exclusions(target.events.events())
+                rolling.judge_when_due(fleet.uncertain)
             for real in fleet.real:
                 real.measure()
             recorder.take(second + 1.0)

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from boto3.dynamodb.conditions import Key
 from boto3.dynamodb.types import Binary
 from rich.console import Console
 
 from cloud.deployment import Deployment
 from roadside.contract.codec import decode_window, encode_window
-from roadside.contract.sensors import SensorSummary
+from roadside.contract.sensors import SensorSummary, decode_sensors
 from roadside.contract.summary import WindowSummary
 from simulator.city.catalogue import load_catalogue
 from simulator.city.layout import City
@@ -29,9 +30,9 @@ from simulator.run.steps import step
 from simulator.run.target import StoredWindows
 from simulator.verification.alerts import QueueReader
 from simulator.verification.lake import Lake
-from simulator.verification.sensors import stored_sensors
-from simulator.verification.windows import stored_windows
+from simulator.verification.windows import by_place
 
+LAST_MS: Final = 9_999_999_999_999  # sort keys begin with an instant of 13 digits
 LANES: Final = {"ProcessorFunction": 2, "AlertsFunction": 4}  # batches that each takes at once
 
 
@@ -77,11 +78,27 @@ class LocalTarget:
         else:
             table.put_item(Item={**item, "b": Binary(damaged_window(bytes(item["b"])))})
 
-    def windows(self) -> StoredWindows:
-        return stored_windows(self._table("WindowsTable"))
+    def windows(self, since_ms: int = 0, until_ms: int | None = None) -> StoredWindows:
+        return by_place(self._payloads("WindowsTable", "w", since_ms, until_ms))
 
-    def sensors(self) -> list[SensorSummary]:
-        return stored_sensors(self._table("SensorsTable"))
+    def sensors(self, since_ms: int = 0, until_ms: int | None = None) -> list[SensorSummary]:
+        return [decode_sensors(payload) for payload in self._payloads("SensorsTable", "s", since_ms, until_ms)]
+
+    def forget(self, before_ms: int) -> None:
+        """The tables are the cloud's, and keep what they hold."""
+
+    def _payloads(self, output: str, sort_key: str, since_ms: int, until_ms: int | None) -> Iterator[bytes]:
+        """Messages of a table whose sort keys begin with an instant in that range, of one gateway after another."""
+        table = self._table(output)
+        until = str(LAST_MS if until_ms is None else until_ms)
+        for gateway in self._identities:
+            condition = Key("g").eq(gateway) & Key(sort_key).between(str(since_ms), until)
+            query: dict[str, Any] = {"KeyConditionExpression": condition, "ConsistentRead": True}
+            while query:
+                page = table.query(**query)
+                yield from (bytes(item["b"]) for item in page["Items"])
+                last = page.get("LastEvaluatedKey")
+                query = {**query, "ExclusiveStartKey": last} if last else {}
 
     def _table(self, output: str) -> Any:
         return self.cloud.resource("dynamodb").Table(self.outputs[output])

@@ -139,14 +139,23 @@ class MemoryTarget:
         else:
             self._windows[key] = revision, damaged_window(payload)
 
-    def windows(self) -> StoredWindows:
+    def windows(self, since_ms: int = 0, until_ms: int | None = None) -> StoredWindows:
         stored: StoredWindows = defaultdict(list)
         for (gateway, start_ms, _), (_, payload) in self._windows.items():
-            stored[gateway, start_ms].append(decode_window(payload))
+            if since_ms <= start_ms and (until_ms is None or start_ms < until_ms):
+                stored[gateway, start_ms].append(decode_window(payload))
         return stored
 
-    def sensors(self) -> list[SensorSummary]:
-        return [decode_sensors(payload) for payload in self._sensors.values()]
+    def sensors(self, since_ms: int = 0, until_ms: int | None = None) -> list[SensorSummary]:
+        return [
+            decode_sensors(payload)
+            for (_, start_ms, _, _), payload in self._sensors.items()
+            if since_ms <= start_ms and (until_ms is None or start_ms < until_ms)
+        ]
+
+    def forget(self, before_ms: int) -> None:
+        self._windows = {key: kept for key, kept in self._windows.items() if key[1] >= before_ms}
+        self._sensors = {key: kept for key, kept in self._sensors.items() if key[1] >= before_ms}
 
     def _keep(self, envelope: Envelope) -> MessageId:
         if envelope.kind == "events":

@@ -8,13 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from aggregator.settings import MIN_IDLE_GRACE_MS
 from simulator.city.layout import City, make_city
 from simulator.city.traffic import CityTraffic
 from simulator.fleet.fleet import Fleet
-from simulator.fleet.local_gateway import LocalGateway
 from simulator.fleet.pace import Pace
-from simulator.fleet.real_gateway import RealGateway
 from simulator.run.compiling import compile_report
 from simulator.run.conducting import Conducted, conduct
 from simulator.run.folder import clear
@@ -83,16 +80,18 @@ def run(
         with step(console, "compare what is stored with the oracle"):
             if options.break_window in (Break.MISSING, Break.WRONG):
                 target.damage(options.break_window)
+            since_ms = conducted.rolling.since_ms
             stored = target.windows()
             write_recording(options.out, conducted.recorder, city, traffic, target.events.received(), stored)
             verdict = judge_tables(
                 record,
                 city,
                 conducted.oracle,
-                stored,
-                target.sensors(),
+                {place: windows for place, windows in stored.items() if place[1] >= since_ms},
+                target.sensors(since_ms),
                 target.events.events(),
                 repeated=target.events.repeated,
+                earlier=conducted.rolling.verdict,
             )
         lake: LakeVerdict | None = None
         if target.lake is not None:
@@ -153,19 +152,8 @@ def _record(options: RunOptions, fleet: Fleet, conducted: Conducted) -> RunRecor
         lateness_ms=options.lateness_ms,
         start_ms=conducted.start_ms,
         duration_s=options.duration_s,
-        uncertain=frozenset(gateway.gateway_id for gateway in _uncertain(fleet)),
-        at_risk={gateway.gateway_id: gateway.at_risk() for gateway in fleet.gateways},
+        uncertain=fleet.uncertain(),
+        at_risk=fleet.at_risk(),
         exclusions=tuple(conducted.oracle.exclusions),
         options=asdict(options),
     )
-
-
-def _uncertain(fleet: Fleet) -> list[RealGateway | LocalGateway]:
-    """Gateways whose windows may have closed otherwise than planned.
-
-    Processes, and those that ended on the way; all, if the machine stood still for so long that a gateway takes it for
-    silence of its sensors.
-    """
-    if 1000 * fleet.longest_stall_s >= MIN_IDLE_GRACE_MS:
-        return fleet.gateways
-    return [*fleet.real, *(local for local in fleet.local if local.was_interrupted)]

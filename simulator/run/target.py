@@ -87,10 +87,14 @@ class Target(Protocol):
         """Damage one stored window, so that a run shows that damage is found."""
         ...
 
-    def windows(self) -> StoredWindows:
-        """All windows that are stored."""
+    def windows(self, since_ms: int = 0, until_ms: int | None = None) -> StoredWindows:
+        """The stored windows that start in [since_ms, until_ms)."""
         ...
 
-    def sensors(self) -> list[SensorSummary]:
-        """All summaries of sensors that are stored."""
+    def sensors(self, since_ms: int = 0, until_ms: int | None = None) -> list[SensorSummary]:
+        """The stored summaries of sensors whose intervals start in [since_ms, until_ms)."""
+        ...
+
+    def forget(self, before_ms: int) -> None:
+        """Nobody will ask for what starts before then; what is kept in this process may go."""
         ...

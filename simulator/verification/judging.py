@@ -3,8 +3,9 @@
 A run asks for it when it has ended, and `verify` whenever it likes; both get it from here.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -13,8 +14,9 @@ from aggregator.settings import AggregatorSettings
 from roadside.contract.sensors import SensorSummary
 from roadside.contract.summary import WindowSummary
 from simulator.city.layout import City
+from simulator.faults.delivery import Readings
 from simulator.verification.alerts import AlertVerdict, verify_alerts
-from simulator.verification.oracle import Oracle, SegmentFacts
+from simulator.verification.oracle import Oracle, SegmentFacts, SegmentTruth
 from simulator.verification.record import RunRecord
 from simulator.verification.sensors import SensorVerdict, verify_sensors
 from simulator.verification.windows import Verdict, starts_by_gateway, verify
@@ -34,6 +36,18 @@ class TablesVerdict:
     windows: Verdict
     sensors: SensorVerdict
     alerts: AlertVerdict
+
+
+@dataclass(slots=True)
+class PartVerdict:
+    """What was found in a part of the tables, or in several that follow each other."""
+
+    windows: Verdict = field(default_factory=Verdict)
+    sensors: SensorVerdict = field(default_factory=SensorVerdict)
+
+    def add(self, other: "PartVerdict") -> None:
+        self.windows.add(other.windows)
+        self.sensors.add(other.sensors)
 
 
 def make_oracle(city: City, *, window_s: int, lateness_ms: int, keeps_hours: bool = True) -> Oracle:
@@ -59,6 +73,7 @@ def judge_tables(
     events: Iterable[dict[str, Any]],
     *,
     repeated: int = 0,
+    earlier: PartVerdict | None = None,
 ) -> TablesVerdict:
     """Compare windows, summaries of sensors and alerts.
 
@@ -69,21 +84,29 @@ def judge_tables(
     ----------
     oracle : has been told all readings, and of the exclusions
     events : as systems get them, each once
+    earlier : what was found of earlier windows, which the oracle has forgotten; windows and sensors are those after it
     """
     oracle.last_delivery_ms = record.start_ms + 1000 * (record.duration_s + FEED_TAIL_S)
     truth = oracle.windows()
-    verdict = verify(city, truth, windows, record.at_risk, oracle.late())
+    part = earlier or PartVerdict()
+    part.add(
+        _judged(
+            city,
+            oracle,
+            truth,
+            windows,
+            sensors,
+            starts_ms=starts_by_gateway(city, truth),
+            summary_s=record.sensor_summary_s,
+            uncertain=record.uncertain,
+            at_risk=record.at_risk,
+        )
+    )
+    verdict = part.windows
     excused = {s.number for g in city.gateways if g.gateway_id in record.uncertain for s in g.segments}
     return TablesVerdict(
         windows=verdict,
-        sensors=verify_sensors(
-            city,
-            oracle,
-            starts_by_gateway(city, truth),
-            sensors,
-            interval_ms=1000 * record.sensor_summary_s,
-            uncertain=record.uncertain,
-        ),
+        sensors=part.sensors,
         alerts=verify_alerts(
             oracle.alerts(),
             events,
@@ -91,6 +114,59 @@ def judge_tables(
             uncertain={segment: start_ms for segment, start_ms in verdict.unplanned.items() if segment in excused},
             repeated=repeated,
         ),
+    )
+
+
+def judge_part(
+    city: City,
+    oracle: Oracle,
+    windows: StoredWindows,
+    sensors: Iterable[SensorSummary],
+    *,
+    since_ms: int,
+    until_ms: int,
+    summary_s: int,
+    uncertain: Collection[str],
+    at_risk: Mapping[str, list[Readings]],
+) -> PartVerdict:
+    """Compare windows that start in [since_ms, until_ms), and the intervals of sensors that start there.
+
+    Parameters
+    ----------
+    until_ms : ends an interval of sensors
+    uncertain, at_risk : as in RunRecord
+    """
+    truth = oracle.windows(since_ms, until_ms)
+    # The last interval is due as well: the next window begins where it ends.
+    starts_ms = {gateway: [*starts, until_ms] for gateway, starts in starts_by_gateway(city, truth).items() if starts}
+    return _judged(
+        city,
+        oracle,
+        truth,
+        windows,
+        sensors,
+        starts_ms=defaultdict(list, starts_ms),
+        summary_s=summary_s,
+        uncertain=uncertain,
+        at_risk=at_risk,
+    )
+
+
+def _judged(
+    city: City,
+    oracle: Oracle,
+    truth: Mapping[int, Mapping[int, SegmentTruth]],
+    windows: StoredWindows,
+    sensors: Iterable[SensorSummary],
+    *,
+    starts_ms: Mapping[str, Collection[int]],
+    summary_s: int,
+    uncertain: Collection[str],
+    at_risk: Mapping[str, list[Readings]],
+) -> PartVerdict:
+    return PartVerdict(
+        windows=verify(city, truth, windows, at_risk, oracle.late()),
+        sensors=verify_sensors(city, oracle, starts_ms, sensors, interval_ms=1000 * summary_s, uncertain=uncertain),
     )
 
 

@@ -9,6 +9,7 @@ stay, its readings go. So memory does not grow with a run's length, but for sums
 """
 
 import copy
+import math
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -138,10 +139,15 @@ class Oracle:
         if self.kept_ms is not None:
             self._condense((self._latest_ms - self.kept_ms) // self.window_ms * self.window_ms)
 
-    def windows(self) -> dict[int, dict[int, SegmentTruth]]:
-        """For every window start, the truth of every segment by number; segments without readings are left out."""
-        sums = {start_ms: window.sums for start_ms, window in self._condensed.items()}
-        sums |= {start_ms: self._sums(self._counting(start_ms)) for start_ms in sorted(self._readings)}
+    def windows(self, since_ms: int = 0, until_ms: int | None = None) -> dict[int, dict[int, SegmentTruth]]:
+        """For every window start, the truth of every segment by number; segments without readings are left out.
+
+        Of windows that start in [since_ms, until_ms).
+        """
+        end_ms = math.inf if until_ms is None else until_ms
+        sums = {start: window.sums for start, window in self._condensed.items() if since_ms <= start < end_ms}
+        starts_ms = [start_ms for start_ms in sorted(self._readings) if since_ms <= start_ms < end_ms]
+        sums |= {start_ms: self._sums(self._counting(start_ms)) for start_ms in starts_ms}
         told = {start_ms: self._truths(each) for start_ms, each in sums.items()}
         return {start_ms: segments for start_ms, segments in told.items() if segments}
 

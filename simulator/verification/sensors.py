@@ -31,6 +31,15 @@ class SensorVerdict:
         if len(self.findings) < MAX_FINDINGS:
             self.findings.append(finding)
 
+    def add(self, other: "SensorVerdict") -> None:
+        """Count in what was found of other intervals."""
+        self.expected += other.expected
+        self.stored += other.stored
+        self.missing += other.missing
+        self.wrong += other.wrong
+        for finding in other.findings:
+            self.report(finding)
+
 
 def stored_sensors(table: Any) -> list[SensorSummary]:
     """All items of the sensors table (a boto3 resource)."""

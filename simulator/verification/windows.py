@@ -6,7 +6,7 @@ window is compared with the sum of the truth over its span. Quantiles do not add
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import groupby, pairwise
 from typing import Any, Final
 
@@ -82,12 +82,26 @@ class Verdict:
         if len(self.findings) < MAX_FINDINGS:
             self.findings.append(finding)
 
+    def add(self, other: "Verdict") -> None:
+        """Count in what was found of other windows, which follow these."""
+        for name, value in asdict(other).items():
+            if isinstance(value, int):
+                setattr(self, name, getattr(self, name) + value)
+        for finding in other.findings:
+            self.report(finding)
+        self.unplanned = other.unplanned | self.unplanned
+
 
 def stored_windows(table: Any) -> dict[tuple[str, int], list[WindowSummary]]:
     """All items of the windows table (a boto3 resource) by gateway and window start, one a gateway's epoch."""
+    return by_place(bytes(item["b"]) for item in scan(table))
+
+
+def by_place(payloads: Iterable[bytes]) -> dict[tuple[str, int], list[WindowSummary]]:
+    """The windows in messages, by gateway and window start."""
     windows: dict[tuple[str, int], list[WindowSummary]] = defaultdict(list)
-    for item in scan(table):
-        window = decode_window(bytes(item["b"]))
+    for payload in payloads:
+        window = decode_window(payload)
         windows[window.gateway, window.window_start_ms].append(window)
     return windows
 

@@ -55,3 +55,13 @@ def test_damage_is_found_in_memory_too(tmp_path: Path, how: Break) -> None:
     report = fast_run(tmp_path, duration_s=20, break_window=how)
     assert not report["ok"]
     assert (report["windows_missing"], report["windows_wrong"]) == ((1, 0) if how is Break.MISSING else (0, 1))
+
+
+def test_a_long_run_is_judged_by_chapters_that_are_then_forgotten(tmp_path: Path) -> None:
+    report = fast_run(tmp_path, sensors=30, gateways=1, duration_s=960)
+    assert (report["ok"], report["findings"], report["problems"]) == (True, [], [])
+    assert report["chapters_judged"] >= 1
+    assert report["windows_stored"] == report["windows_expected"] >= 96
+    assert report["readings_accepted"] == 30 * 960
+    assert report["sensor_summaries_expected"] >= 31
+    assert report["sensor_summaries_missing"] == report["sensor_summaries_wrong"] == 0
