@@ -51,6 +51,13 @@ def run(
         ),
     ] = None,
     duration: Annotated[int, typer.Option(min=1, help="Seconds of traffic.")] = 60,
+    hours: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="Instead of --duration: a soak of so many hours. Restarts every part in turn and looks for leaks.",
+        ),
+    ] = None,
     ramp_up_s: Annotated[
         int,
         typer.Option(min=0, help="Seconds of these over which the gateways connect and begin, one after the other."),
@@ -123,7 +130,8 @@ def run(
         sensors=sensors,
         gateways=gateways,
         gateways_real=gateways_real,
-        duration_s=duration,
+        duration_s=duration if hours is None else max(1, round(3600 * hours)),
+        soak=hours is not None,
         ramp_up_s=ramp_up_s,
         window_s=window_s,
         seed=seed,
@@ -146,7 +154,7 @@ def run(
     try:
         options = _with_faults(options, faults)
         refuse_contradictions(options, keep=keep)
-        prepare(out, sensors * duration)
+        prepare(out, sensors * options.duration_s)
         if keep:
             refuse_a_second()
             if not background.is_second():
@@ -178,7 +186,12 @@ def _tell(result: dict[str, Any], options: RunOptions, *, html: bool) -> None:
 
 
 def _with_faults(options: RunOptions, file: Path | None) -> RunOptions:
-    """The run with the plan in a file, and what `--chaos` stands for. Raises FaultPlanError and OSError."""
+    """The run with the plan in a file, what `--chaos` stands for and a soak's restarts.
+
+    Raises FaultPlanError and OSError.
+    """
+    from simulator.run.soak import restarts
+
     read = FaultPlan() if file is None else read_plan(file).fitted(options.duration_s)
     made = ready_made(
         options.chaos,
@@ -186,7 +199,7 @@ def _with_faults(options: RunOptions, file: Path | None) -> RunOptions:
         gateways=options.gateways,
         gateways_real=options.gateways_real,
     )
-    return replace(options, faults=joined(read, made))
+    return replace(options, faults=joined(read, made, restarts(options) if options.soak else FaultPlan()))
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

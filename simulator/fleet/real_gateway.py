@@ -198,10 +198,14 @@ class RealGateway:
         finally:
             store.close()
 
+    @property
+    def pid(self) -> int | None:
+        """Id of the component's process; None while there is none."""
+        return self.nucleus.component_pid(AGGREGATOR)
+
     def measure(self) -> None:
         """Note the memory of the component's process."""
-        pid = self.nucleus.component_pid(AGGREGATOR)
-        if pid is not None:
+        if (pid := self.pid) is not None:
             self.max_rss_bytes = max(self.max_rss_bytes, _rss_bytes(pid))
 
     def stop(self) -> None:

@@ -163,6 +163,28 @@ class LocalCloud:
             raise LocalCloudError("the local cloud is not running: call start() first")
         return self._process.pid
 
+    def workers(self) -> dict[int, str]:
+        """The processes of the functions: by id, the function's name, "" where it is not told."""
+        found = {}
+        for status in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                parent = status.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[1]
+                if int(parent) == self.process_id:
+                    environment = (status.parent / "environ").read_bytes().decode(errors="replace")
+                    name = environment.partition("\0AWS_LAMBDA_FUNCTION_NAME=")[2].partition("\0")[0]
+                    found[int(status.parent.name)] = name
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it ended while it was looked at
+        return found
+
+    def kill_workers(self) -> int:
+        """End the functions' processes as they are; each starts again when it is invoked. How many there were."""
+        pids = list(self.workers())
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.kill(pid, signal.SIGKILL)
+        return len(pids)
+
     def client(self, service: str) -> Any:
         """The administrator's boto3 client for a service; made once, safe to share between threads."""
         with self._session_lock:

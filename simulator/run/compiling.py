@@ -1,5 +1,6 @@
 """What a run found, gathered for its report."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Final
 
@@ -37,6 +38,8 @@ def compile_report(
     if not settled:
         waiting = ", ".join(f"{gateway} {count}" for gateway, count in fleet.left.items() if count)
         problems.append(f"not all was acknowledged, and for {PATIENCE_S:g} s nothing more was: {waiting}")
+    if options.soak:
+        problems += [f"memory leaks: {each.in_words()}" for each in conducted.soak.memory.growth() if each.leaks]
     if too_late := conducted.oracle.excluded_too_late():
         problems.append(
             f"{len(too_late)} windows cannot be judged: gateways told of excluded sensors too late for them"
@@ -58,8 +61,10 @@ def compile_report(
         "start_time_of_day": options.scenario.start_time_of_day.isoformat(),
         "profile": str(options.profile),
         "chaos_kinds": sorted(options.chaos),
-        "chaos": faults.happened,
-        "chaos_counts": faults.counts(),
+        "chaos": sorted([*faults.happened, *conducted.soak.happened], key=lambda entry: float(entry["at_s"])),
+        "chaos_counts": faults.counts() | Counter(entry["fault"] for entry in conducted.soak.happened),
+        "soak": options.soak,
+        "memory": conducted.soak.memory.report(),
         "component_restarts": sum(real.restarts for real in fleet.real),
         "longest_stall_s": round(fleet.longest_stall_s, 2),
         "policies_enforced": options.auth,

@@ -18,6 +18,7 @@ from simulator.run.interruption import Interruption
 from simulator.run.options import RunOptions
 from simulator.run.rolling import Rolling
 from simulator.run.series import Recorder, cpu_s
+from simulator.run.soak import Soak
 from simulator.run.target import Target
 from simulator.verification.alerts import declared_exclusions
 from simulator.verification.judging import FEED_TAIL_S, make_oracle
@@ -31,7 +32,14 @@ class Conducted:
     """What came of the running part."""
 
     def __init__(
-        self, oracle: Oracle, feed: CityFeed, faults: Conductor, recorder: Recorder, start_ms: int, rolling: Rolling
+        self,
+        oracle: Oracle,
+        feed: CityFeed,
+        faults: Conductor,
+        recorder: Recorder,
+        start_ms: int,
+        rolling: Rolling,
+        soak: Soak,
     ) -> None:
         self.oracle = oracle
         self.feed = feed
@@ -39,6 +47,7 @@ class Conducted:
         self.recorder = recorder
         self.start_ms = start_ms
         self.rolling = rolling
+        self.soak = soak
         self.realtime_factor = 0.0
         self.cpu_cores = 0.0
 
@@ -88,15 +97,17 @@ def conduct(
             tell=dashboard.tell,
         )
         fleet.on_poll = faults.act
+        soak = Soak(options, fleet, target, dashboard.tell)
         rolling = Rolling(options, city, fleet, target, oracle)
         recorder = Recorder(options, fleet, feed, target.events, start_ms)
-        conducted = Conducted(oracle, feed, faults, recorder, start_ms, rolling)
+        conducted = Conducted(oracle, feed, faults, recorder, start_ms, rolling, soak)
 
         def on_second(second: int) -> None:
             interruption.can_finish()
             if second % EXCLUSIONS_EVERY_S == 0:
                 oracle.exclusions = declared_exclusions(target.events.events())
                 rolling.judge_when_due(fleet.uncertain)
+            soak.on_second(second)
             for real in fleet.real:
                 real.measure()
             recorder.take(second + 1.0)

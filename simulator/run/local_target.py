@@ -25,6 +25,7 @@ from simulator.local_cloud.devices import DeviceIdentity, register_devices
 from simulator.local_cloud.errors import LocalCloudError
 from simulator.local_cloud.local_cloud import LocalCloud, LocalCloudSettings
 from simulator.local_cloud.schedules import end_schedule
+from simulator.run.leaks import Process
 from simulator.run.options import Break, RunOptions
 from simulator.run.steps import step
 from simulator.run.target import StoredWindows
@@ -33,6 +34,8 @@ from simulator.verification.lake import Lake
 from simulator.verification.windows import by_place
 
 LAST_MS: Final = 9_999_999_999_999  # sort keys begin with an instant of 13 digits
+CLOUD_MB_PER_HOUR: Final = 400.0  # its tables, stream and lake are in memory, and hold all that a run sends
+FUNCTION_MB_PER_HOUR: Final = 20.0
 LANES: Final = {"ProcessorFunction": 2, "AlertsFunction": 4}  # batches that each takes at once
 
 
@@ -83,6 +86,13 @@ class LocalTarget:
 
     def sensors(self, since_ms: int = 0, until_ms: int | None = None) -> list[SensorSummary]:
         return [decode_sensors(payload) for payload in self._payloads("SensorsTable", "s", since_ms, until_ms)]
+
+    def processes(self) -> dict[str, Process]:
+        workers = {f"function {name}": Process(pid, FUNCTION_MB_PER_HOUR) for pid, name in self.cloud.workers().items()}
+        return {"local cloud": Process(self.cloud.process_id, CLOUD_MB_PER_HOUR), **workers}
+
+    def restart_functions(self) -> int:
+        return self.cloud.kill_workers()
 
     def forget(self, before_ms: int) -> None:
         """The tables are the cloud's, and keep what they hold."""

@@ -22,6 +22,7 @@ from roadside.contract.codec import decode_window, encode_ack
 from roadside.contract.sensors import SensorSummary, decode_sensors
 from simulator.fleet.link import Connection
 from simulator.fleet.mqtt import PublishRefused
+from simulator.run.leaks import Process
 from simulator.run.local_target import damaged_window
 from simulator.run.options import Break
 from simulator.run.target import StoredWindows
@@ -152,6 +153,12 @@ class MemoryTarget:
             for (_, start_ms, _, _), payload in self._sensors.items()
             if since_ms <= start_ms and (until_ms is None or start_ms < until_ms)
         ]
+
+    def processes(self) -> dict[str, Process]:
+        return {}
+
+    def restart_functions(self) -> int:
+        return 0
 
     def forget(self, before_ms: int) -> None:
         self._windows = {key: kept for key, kept in self._windows.items() if key[1] >= before_ms}

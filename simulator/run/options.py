@@ -45,6 +45,7 @@ class RunOptions:
 
     Parameters
     ----------
+    soak : whether every part is restarted in turn; what the conductor of faults does of it is in `faults` already
     speed : seconds of readings in a second; None is as fast as it goes
     chaos : the words that were asked for, which are in `faults` already
     """
@@ -54,6 +55,7 @@ class RunOptions:
     gateways: int = 200
     gateways_real: int = 2
     duration_s: int = 60
+    soak: bool = False
     ramp_up_s: int = 0
     window_s: int = 10
     sensor_summary_s: int = 30

@@ -30,6 +30,12 @@ def _times(factor: float | None) -> str:
     return "unknown" if factor is None else f"{factor:,} x"
 
 
+def _of_memory(process: Report) -> str:
+    slope = process["mb_per_hour"]
+    grows = "lived too short to judge" if slope is None else f"{slope:+} MB an hour"
+    return f"{process['rss_mb']} MB, {grows} (bound {process['bound_mb_per_hour']:g}), {process['restarts']} restarts"
+
+
 def _of_lake(report: Report, what: str) -> str:
     if report[f"{what}_rows_expected"] is None:
         return f"not verified: target {report['target']} has no lake"
@@ -79,6 +85,7 @@ def print_report(report: Report, console: Console) -> None:
         ("window's closing to alert (s)", f"p50 {closing['p50']}, p95 {closing['p95']}, max {closing['max']}"),
         ("real-time factor", f"{report['realtime_factor']}"),
         ("fleet process", f"{report['fleet_cpu_cores']} cores"),
+        *[("memory of " + each["process"], _of_memory(each)) for each in report["memory"] if report["soak"]],
         ("Aggregator process", f"{report['aggregator_rss_mb']} MB"),
     ]
     for name, value in rows:

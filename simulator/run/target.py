@@ -11,6 +11,7 @@ from roadside.contract.sensors import SensorSummary
 from roadside.contract.summary import WindowSummary
 from simulator.faults.conductor import Ways
 from simulator.fleet.link import Connection
+from simulator.run.leaks import Process
 from simulator.run.options import Break
 from simulator.verification.lake import Lake
 
@@ -93,6 +94,14 @@ class Target(Protocol):
 
     def sensors(self, since_ms: int = 0, until_ms: int | None = None) -> list[SensorSummary]:
         """The stored summaries of sensors whose intervals start in [since_ms, until_ms)."""
+        ...
+
+    def processes(self) -> dict[str, Process]:
+        """Its processes on this machine, by what a person calls them."""
+        ...
+
+    def restart_functions(self) -> int:
+        """End the processes of its functions, which start again when they are needed; how many there were."""
         ...
 
     def forget(self, before_ms: int) -> None:

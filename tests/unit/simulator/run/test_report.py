@@ -47,6 +47,8 @@ REPORT: dict[str, Any] = {
     "realtime_factor": 1.0,
     "fleet_cpu_cores": 0.8,
     "aggregator_rss_mb": 51.1,
+    "soak": False,
+    "memory": [],
     "findings": [],
     "problems": [],
 }
@@ -126,3 +128,10 @@ def test_run_on_a_slow_machine_waits_for_silence_as_much_longer_as_it_was_late()
         return settling.last_results_s(RunOptions(duration_s=14), 1_700_000_000_000, now_s)
 
     assert waits_until_s(1_700_000_116.0) == waits_until_s(1_700_000_016.0) + 100
+
+
+def test_page_of_a_soak_tells_the_memory_of_every_process() -> None:
+    process = {"process": "gw-000", "rss_mb": 52.0, "mb_per_hour": 1.5, "bound_mb_per_hour": 10.0, "restarts": 2}
+    assert "memory of gw-000" in printed(soak=True, memory=[process])
+    assert "52.0 MB, +1.5 MB an hour (bound 10), 2 restarts" in printed(soak=True, memory=[process])
+    assert "gw-000" not in printed(soak=False, memory=[process])
