@@ -6,6 +6,7 @@ import typer
 
 from simulator.commands import local
 from simulator.commands.city import city
+from simulator.commands.compare import compare
 from simulator.commands.evaluate import evaluate
 from simulator.commands.health import health
 from simulator.commands.learn import learn
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Run a city on this machine: sensors, gateways, cloud and alerts, checked against an oracle.",
 )
-for command in (run, report, verify, city, replay, learn, health, evaluate, plan, week):
+for command in (run, report, verify, compare, city, replay, learn, health, evaluate, plan, week):
     app.command()(command)
 app.add_typer(local.app, name="local")
 

@@ -167,7 +167,7 @@ def run(
     except KeyboardInterrupt:
         console.print("Interrupted before anything was measured: there is no report, and nothing is left running.")
         raise typer.Exit(EXIT_CODE) from None
-    except _expected_errors() as error:
+    except expected_errors() as error:
         raise failure(error) from error
     raise typer.Exit(EXIT_CODE if result["interrupted"] else 0 if result["ok"] else 1)
 
@@ -202,7 +202,7 @@ def _with_faults(options: RunOptions, file: Path | None) -> RunOptions:
     return replace(options, faults=joined(read, made, restarts(options) if options.soak else FaultPlan()))
 
 
-def _expected_errors() -> tuple[type[Exception], ...]:
+def expected_errors() -> tuple[type[Exception], ...]:
     """What a run raises with a message that is enough for a person."""
     from botocore.exceptions import BotoCoreError, ClientError
 

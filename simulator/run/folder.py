@@ -50,7 +50,7 @@ def clear(folder: Path) -> None:
         "series.json",
         "segments.npz",
         "readings.npz",
-        "statistics.npz",
+        "windows.npz",
     )
     for name in results:
         (folder / name).unlink(missing_ok=True)

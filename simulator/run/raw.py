@@ -6,6 +6,7 @@ compared are not.
 
 import resource
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Final
 
 from rich.console import Console
@@ -29,6 +30,7 @@ from simulator.run.raw_report import compile_raw_report
 from simulator.run.report import Report
 from simulator.run.steps import counted_step, step
 from simulator.verification.readings import scan_readings, stored_readings, verify_readings
+from simulator.verification.record import RunRecord, write_record
 
 LANES: Final = {"ReadingsFunction": 4}  # batches that it takes at once
 FILES_BESIDES: Final = 500  # that this process and the local cloud hold open besides a connection for each sensor
@@ -84,13 +86,29 @@ def run_raw(
         with step(console, "compare the readings table with what the sensors measured"):
             numbers = {name: number for number, name in sensor_ids.items()}
             stored = stored_readings(scan_readings(cloud.client("dynamodb"), outputs["ReadingsTable"]), numbers)
-            stored.write(options.out, course.start_ms)
+            stored.write(options.out)
+            write_record(_record(options, course), options.out)
             verdict = verify_readings(course.told.readings(), stored, sensor_ids)
         report = compile_raw_report(
             options, city, course, sensors, verdict, settled=settled, interrupted=interruption.asked
         )
         conclude(report)
     return report
+
+
+def _record(options: RunOptions, course: RawCourse) -> RunRecord:
+    """What makes the same city again, and says which readings were asked of it."""
+    return RunRecord(
+        sensors=options.sensors,
+        gateways=options.gateways,
+        seed=options.seed,
+        window_s=options.window_s,
+        sensor_summary_s=options.sensor_summary_s,
+        lateness_ms=options.lateness_ms,
+        start_ms=course.start_ms,
+        duration_s=course.feed.seconds,
+        options=asdict(options),
+    )
 
 
 def allow_open_files(count: int) -> None:

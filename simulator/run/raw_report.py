@@ -44,12 +44,12 @@ def compile_raw_report(
         problems.append(f"{parked} messages were parked, should be {feed.invalid}: the invalid readings")
     if undelivered:
         problems.append(f"{undelivered} messages were given up on by the rule or the stream")
-    found = saturation(course.seconds)
+    found = saturation(course.seconds, course.reached_s)
     return {
         "ok": not (problems or verdict.missing or verdict.altered or verdict.unexpected),
         "mode": str(options.mode),
         "sensors": city.sensor_count,
-        "gateways": 0,
+        "gateways": len(city.gateways),
         "interrupted": interrupted,
         "duration_s": feed.seconds,
         "duration_planned_s": options.duration_s,
@@ -71,6 +71,7 @@ def compile_raw_report(
         "latency_s": latency_summary(course.latencies_s),
         "acknowledged_after_s": latency_summary(sensors.acknowledged_after_s),
         "rate_asked_per_s": round(found.asked_per_s, 1),
+        "rate_when_behind_per_s": None if found.bottleneck is None else round(found.asked_then_per_s, 1),
         "rate_reached_per_s": round(found.reached_per_s, 1),
         "bottleneck": None if found.bottleneck is None else str(found.bottleneck),
         "behind_from_s": None if found.bottleneck is None else found.from_s,
@@ -124,7 +125,7 @@ def verdict_on_rate(report: Report) -> str:
     if report["duration_s"] < report["duration_planned_s"] and not report["interrupted"]:
         ended = f" It measured no further after {report['duration_s']} s, so that nothing was lost."
     return (
-        f"Did not keep up: from second {report['behind_from_s']} on {WHO[Bottleneck(report['bottleneck'])]}. "
-        f"{report['rate_asked_per_s']:,.0f} readings a second were asked, {report['rate_reached_per_s']:,.0f} reached; "
-        f"the rest came {report['settled_after_s']:,} s later.{ended}"
+        f"Did not keep up: {WHO[Bottleneck(report['bottleneck'])]}, from second {report['behind_from_s']} on, when "
+        f"{report['rate_when_behind_per_s']:,.0f} readings a second were asked. {report['rate_reached_per_s']:,.0f} a "
+        f"second came through; the last was in the table {report['settled_after_s']:,.0f} s after the end.{ended}"
     )

@@ -28,6 +28,7 @@ from simulator.run.target import Target
 from simulator.verification.alerts import declared_exclusions
 from simulator.verification.archive import TruthArchive
 from simulator.verification.judging import judge_tables, segments_at_risk
+from simulator.verification.kept import keep_windows
 from simulator.verification.lake import LakeVerdict, verify_lake
 from simulator.verification.record import RunRecord, write_record
 from simulator.verification.windows import starts_by_gateway
@@ -82,6 +83,8 @@ def run(
                 target.damage(options.break_window)
             since_ms = conducted.rolling.since_ms
             stored = target.windows()
+            if options.archive:
+                keep_windows(options.out, stored)
             write_recording(options.out, conducted.recorder, city, traffic, target.events.received(), stored)
             verdict = judge_tables(
                 record,

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final
-
-import numpy as np
 
 BEHIND_S: Final = 1.0
 """A lag by which something has fallen behind: a whole round of readings of every sensor."""
@@ -61,36 +60,45 @@ class Saturation:
     bottleneck : who fell behind and stayed so to the end; None if nobody did
     from_s : second of the run from which on
     asked_per_s : most readings that were published in a second
-    reached_per_s : readings that came into the table a second while somebody was behind; without that, on average
-    cloud_cores, client_cores : processors kept busy in the same time
+    asked_then_per_s : those that were published in the second before that
+    reached_per_s : readings a second that came through, from then until the last one was in the table
+    cloud_cores, client_cores : processors kept busy from then to the end of the readings
     """
 
     bottleneck: Bottleneck | None
     from_s: int
     asked_per_s: float
+    asked_then_per_s: float
     reached_per_s: float
     cloud_cores: float
     client_cores: float
 
 
-def saturation(seconds: Sequence[Lags]) -> Saturation:
-    """Judge a run of at least one second. A lag that was made up for is none: only one that lasts to the end counts."""
+def saturation(seconds: Sequence[Lags], ended_s: float) -> Saturation:
+    """Judge a run of at least one second. A lag that was made up for is none: only one that lasts to the end counts.
+
+    Parameters
+    ----------
+    ended_s : when the last reading was in the table, in seconds since the start
+    """
     first = len(seconds)
     while first and seconds[first - 1].behind is not None:
         first -= 1
     is_behind = len(seconds) - first >= LASTING_S
-    stretch = seconds[first:] if is_behind else seconds
-    published = np.array([0, *(each.published for each in seconds)], dtype=float)
-    # What was published before the oldest reading that is not in the table has come there.
-    lags_s = np.array([0.0, *(each.table_lag_s for each in seconds)])
-    ends_s = np.arange(len(published), dtype=float)
-    arrived = np.interp(ends_s - lags_s, ends_s, published)
-    behind = [each.behind for each in stretch if each.behind is not None]
+    first = first if is_behind else 0
+    published = [0, *(each.published for each in seconds)]
+    asked = [after - before for before, after in pairwise(published)]
+    behind = [each.behind for each in seconds[first:] if each.behind is not None]
     return Saturation(
         bottleneck=max(Bottleneck, key=behind.count) if is_behind else None,
-        from_s=len(seconds) - len(stretch),
-        asked_per_s=float(np.diff(published).max()),
-        reached_per_s=float(arrived[-1] - arrived[-1 - len(stretch)]) / len(stretch),
-        cloud_cores=float(np.mean([each.cloud_cores for each in stretch])),
-        client_cores=float(np.mean([each.client_cores for each in stretch])),
+        from_s=first,
+        asked_per_s=max(asked),
+        asked_then_per_s=asked[max(0, first - 1)],
+        reached_per_s=(published[-1] - published[first]) / max(1.0, ended_s - first),
+        cloud_cores=_mean([each.cloud_cores for each in seconds[first:]]),
+        client_cores=_mean([each.client_cores for each in seconds[first:]]),
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

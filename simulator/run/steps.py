@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 
 @contextmanager
@@ -21,10 +21,9 @@ def step(console: Console, what: str) -> Iterator[None]:
 def counted_step(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
     """The same of something that is done `total` times; what this gives is called after each."""
     began_s = time.monotonic()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
+    numbers = count(1)
+    with console.status(what) as status:
+        yield lambda: status.update(f"{what}: {next(numbers):,} of {total:,}")
     _done(console, what, began_s)
 
 

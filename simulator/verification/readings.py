@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.faults.delivery import NO_SPEED, Readings
+from simulator.verification.archive import ArchiveError
 
 IntColumn = npt.NDArray[np.int64]
 FloatColumn = npt.NDArray[np.float64]
@@ -31,17 +32,22 @@ class StoredReadings:
     def __len__(self) -> int:
         return len(self.sensor)
 
-    def write(self, folder: Path, start_ms: int) -> None:
-        """Keep them in the folder of the run whose readings begin at `start_ms`."""
+    def write(self, folder: Path) -> None:
+        """Keep them in the folder of the run."""
         columns = {name: getattr(self, name) for name in StoredReadings.__dataclass_fields__}
-        np.savez_compressed(folder / FILE, start_ms=np.int64(start_ms), **columns)
+        np.savez_compressed(folder / FILE, **columns)
 
     @classmethod
-    def read(cls, folder: Path) -> tuple[Self, int]:
-        """What `write` kept, and the instant at which the readings begin. Raises OSError, ValueError or KeyError."""
-        with np.load(folder / FILE, allow_pickle=False) as columns:
-            stored = cls(**{name: columns[name] for name in StoredReadings.__dataclass_fields__})
-            return stored, int(columns["start_ms"])
+    def read(cls, folder: Path) -> Self:
+        """What `write` kept. Raises ArchiveError."""
+        path = folder / FILE
+        try:
+            with np.load(path, allow_pickle=False) as columns:
+                return cls(**{name: columns[name] for name in StoredReadings.__dataclass_fields__})
+        except FileNotFoundError as error:
+            raise ArchiveError(f"{path}: no such file; give the --out of a finished run with --mode raw") from error
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise ArchiveError(f"{path} cannot be read ({error}); run again") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,9 @@ def _compare(
     lost = 0
     for segment in gateway.segments:
         number = segment.number
-        told = _merged([summary for window in span.windows for summary in window.segments if summary.number == number])
+        told = merged_segments(
+            [summary for window in span.windows for summary in window.segments if summary.number == number]
+        )
         expected = _added([truth[start_ms].get(number, NO_TRUTH) for start_ms in starts])
         verdict.readings_accepted += told.readings_accepted
         verdict.readings_duplicate += told.readings_duplicate
@@ -289,7 +291,7 @@ def _added(truths: list[SegmentTruth]) -> SegmentTruth:
     )
 
 
-def _merged(summaries: list[SegmentSummary]) -> SegmentSummary:
+def merged_segments(summaries: list[SegmentSummary]) -> SegmentSummary:
     """Summaries of one segment from several epochs, whose readings are disjoint, as one."""
     if len(summaries) == 1:
         return summaries[0]

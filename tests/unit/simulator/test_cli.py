@@ -188,3 +188,9 @@ def test_real_processes_have_the_machines_time_and_are_refused_at_another(tmp_pa
 def test_what_needs_a_cloud_is_refused_without_one(tmp_path: Path, flags: list[str], named: str) -> None:
     result = invoke("run", "--target", "memory", *flags, "--out", str(tmp_path))
     assert f"{named} needs a cloud: leave it out, or leave out --target memory" in sentence(result)
+
+
+def test_compare_says_which_folder_holds_no_run(tmp_path: Path) -> None:
+    nowhere = str(tmp_path / "nowhere")
+    said = sentence(invoke("compare", "--edge", nowhere, "--raw", nowhere, "--out", str(tmp_path / "out")))
+    assert "nowhere/run.json: no such file; give the folder of a run" in said

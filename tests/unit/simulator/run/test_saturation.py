@@ -15,7 +15,7 @@ def lags(published: int, *, client_s: float = 0.0, broker_s: float = 0.0, table_
 
 def test_who_is_not_behind_at_the_end_has_kept_up() -> None:
     spike = [lags(100), lags(200, broker_s=4.0, table_s=4.0), lags(300, broker_s=3.0, table_s=3.0), lags(400)]
-    found = saturation(spike)
+    found = saturation(spike, 4.0)
     assert found.bottleneck is None
     assert (found.asked_per_s, found.reached_per_s, found.cloud_cores) == (100.0, 100.0, 0.75)
 
@@ -30,17 +30,20 @@ def test_who_is_not_behind_at_the_end_has_kept_up() -> None:
 )
 def test_a_lag_that_lasts_names_who_causes_it(behind: dict[str, float], who: Bottleneck) -> None:
     seconds = [lags(100), *(lags(100 * n, **behind) for n in (2, 3, 4))]
-    assert saturation(seconds).bottleneck is who
-    assert saturation(seconds).from_s == 1
+    found = saturation(seconds, 6.0)
+    assert found.bottleneck is who
+    assert found.from_s == 1
 
 
-def test_the_rate_that_was_reached_is_that_of_arrivals_while_behind() -> None:
-    """1,000 a second are asked; the lag grows by half a second each second, so 500 a second arrive."""
-    kept_up = [lags(1000 * n) for n in range(1, 11)]
-    fell_behind = [lags(1000 * n, broker_s=0.5 * (n - 10), table_s=0.5 * (n - 10)) for n in range(11, 31)]
-    found = saturation([*kept_up, *fell_behind])
+def test_the_rate_that_was_reached_counts_until_the_last_reading_is_stored() -> None:
+    """Each second 100 more are asked; past 1,000 a second somebody falls behind, and the rest takes 20 s more."""
+    asked = [100 * n for n in range(1, 21)]
+    published = [sum(asked[: n + 1]) for n in range(20)]
+    seconds = [
+        lags(all_, broker_s=0.0 if n < 10 else 2.0, table_s=0.0 if n < 10 else 2.0) for n, all_ in enumerate(published)
+    ]
+    found = saturation(seconds, 40.0)
     assert found.bottleneck is Bottleneck.BROKER
-    assert found.from_s == 12  # the first second that ended more than a second behind
-    assert found.asked_per_s == 1000.0
-    assert found.reached_per_s == pytest.approx(500.0)
+    assert (found.from_s, found.asked_then_per_s, found.asked_per_s) == (10, 1000.0, 2000.0)
+    assert found.reached_per_s == pytest.approx(sum(asked[10:]) / 30)
     assert found.cloud_cores == 1.0
