@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from roadside.traffic import Incident
-from simulator.city.layout import City
+from roadside.traffic import Incident, capacity_share
+from simulator.city.layout import City, SegmentPlan
 
 Cause = Literal["chance", "scenario", "closure"]
 HOUR_S = 3600.0
@@ -30,8 +30,24 @@ class CityIncident:
 
     def on(self, city: City) -> Incident:
         """The same for the model: its sensors see the queue and the empty road behind it."""
-        cell = int(city.segment_cells[self.segment].sum()) // 2
-        return Incident(cell, self.start_s, self.end_s, self.lanes_blocked)
+        return Incident(self._cell(city), self.start_s, self.end_s, self.lanes_blocked)
+
+    def told(self, city: City, segment: SegmentPlan) -> dict[str, Any]:
+        """The same as plain values; `into_segment_m` is where in its segment, in driving direction."""
+        first, cell = int(city.segment_cells[self.segment][0]), self._cell(city)
+        return {
+            "segment": self.segment,
+            "segment_id": segment.segment_id,
+            "into_segment_m": float(city.network.length_m[first : cell + 1].sum()),
+            "start_s": round(self.start_s, 1),
+            "end_s": round(self.end_s, 1),
+            "lanes_blocked": self.lanes_blocked,
+            "capacity_share": capacity_share(segment.lanes, self.lanes_blocked),
+            "cause": self.cause,
+        }
+
+    def _cell(self, city: City) -> int:
+        return int(city.segment_cells[self.segment].sum()) // 2
 
 
 def clearing_incidents(freeways: npt.NDArray[np.intp], rng: np.random.Generator) -> list[CityIncident]:

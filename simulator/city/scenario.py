@@ -88,7 +88,7 @@ class Surge(_Timed, frozen=True, kw_only=True):
     rise_min : minutes in which it rises at its start, and falls at its end
     """
 
-    factor: Annotated[float, Meta(ge=0, le=20)]
+    factor: Annotated[float, Meta(ge=0, le=100)]
     name: Name = "surge"
     at: Literal["everywhere", "entries", "on-ramps"] = "everywhere"
     districts: tuple[Name, ...] = ()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from roadside.traffic import CellTransmission, IncidentSchedule, SensorLayer, capacity_share, day_noise
+from roadside.traffic import CellTransmission, IncidentSchedule, SensorLayer, day_noise
 from simulator.city.incidents import CityIncident, clearing_incidents, incidents_of_hour, opening_incidents
 from simulator.city.layout import City, CityError
 from simulator.city.scenario import Scenario
@@ -106,18 +106,14 @@ class CityTraffic:
         return SensorTick(second, self._offset_ms, sample.vehicle_count, sample.speed_kmh, sample.occupancy)
 
     def truth(self) -> dict[str, Any]:
-        """What truly happened and was planned so far, as plain values; instants in seconds after the first tick.
+        """What truly happened, and what the scenario plans, as plain values; instants in seconds after the first tick.
 
-        Keys: scenario, start_time_of_day_s, incidents (segment, segment_id, start_s, end_s, lanes_blocked,
-        capacity_share, cause), weather, surges, closures. Of the incidents only those that have begun.
+        Keys: scenario, start_time_of_day_s, weather, surges, closures, and incidents, of which only those are told that
+        have begun.
         """
         segments = list(self.city.segments())
         incidents = [
-            {
-                **asdict(incident),
-                "segment_id": segments[incident.segment].segment_id,
-                "capacity_share": capacity_share(segments[incident.segment].lanes, incident.lanes_blocked),
-            }
+            incident.told(self.city, segments[incident.segment])
             for incident in self.city_incidents
             if incident.start_s < self._second
         ]

@@ -189,25 +189,6 @@ def windows_due(options: RunOptions, start_ms: int, at_s: float, first_s: int = 
     return max(0, min(closed, last - first + (1 if silent else 0)))
 
 
-def model_incidents(city: City, traffic: CityTraffic) -> list[dict[str, Any]]:
-    """The incidents of the traffic model: where, and when in seconds of the run."""
-    first_cells = city.segment_cells[:, 0]
-    order = np.argsort(first_cells)
-    found = []
-    for incident in traffic.incidents.incidents:
-        segment = int(order[np.searchsorted(first_cells[order], incident.cell, side="right") - 1])
-        found.append(
-            {
-                "segment": segment,
-                "into_segment_m": float(city.network.length_m[first_cells[segment] : incident.cell + 1].sum()),
-                "start_s": round(incident.start_s, 1),
-                "end_s": round(incident.end_s, 1),
-                "lanes_blocked": incident.lanes_blocked,
-            }
-        )
-    return found
-
-
 def write_recording(
     folder: Path,
     recorder: Recorded,
@@ -223,6 +204,7 @@ def write_recording(
     received : events in order of their reception, each with `received_ms`
     stored : the windows in the table, by gateway and start
     """
+    truth = traffic.truth()
     document = {
         "schema": SCHEMA,
         "made": provenance(),
@@ -231,7 +213,8 @@ def write_recording(
         "latency": [asdict(each) for each in recorder.latencies()],
         "events": [{name: event.get(name) for name in EVENT_FIELDS} for event in received[:MAX_EVENTS]],
         "events_left_out": max(0, len(received) - MAX_EVENTS),
-        "incidents": model_incidents(city, traffic),
+        "incidents": truth.pop("incidents"),
+        "scenario": truth,
     }
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / FILE, json.dumps(document, separators=(",", ":")) + "\n")

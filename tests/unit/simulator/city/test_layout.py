@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -140,6 +141,18 @@ def test_the_same_seed_gives_the_same_city_and_ids_do_not_depend_on_it() -> None
     assert np.array_equal(one.network.entry_veh_s, again.network.entry_veh_s)
     assert one.gateways != other.gateways
     assert [s.sensor_ids for s in one.segments()] == [s.sensor_ids for s in other.segments()]
+
+
+def test_memory_grows_with_the_number_of_sensors() -> None:
+    def bytes_of(sensors: int) -> int:
+        tracemalloc.start()
+        city = make_city(sensors, sensors // 250)
+        taken, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert city.sensor_count == sensors
+        return taken
+
+    assert bytes_of(40_000) < 4.4 * bytes_of(10_000)
 
 
 @pytest.mark.parametrize(

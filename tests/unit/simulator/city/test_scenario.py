@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 from pathlib import Path
 
 import msgspec
@@ -155,6 +156,7 @@ def test_a_closed_road_stands_upstream_is_empty_downstream_and_is_told(city: Cit
     assert told == {
         "segment": closed,
         "segment_id": name,
+        "into_segment_m": 375.0,
         "start_s": -300.0,
         "end_s": 14_100.0,
         "lanes_blocked": 3,
@@ -184,6 +186,10 @@ def test_truth_holds_the_incidents_that_have_begun_in_order_and_of_every_hour(ci
     traffic = CityTraffic(city, 1)
     traffic.tick()
     told = traffic.truth()["incidents"]
+    assert json.loads(json.dumps(told)) == told
+    for each in told:
+        first, end = city.segment_cells[each["segment"]]
+        assert 0 < each["into_segment_m"] <= city.network.length_m[first:end].sum()
     starts = [incident["start_s"] for incident in told]
     assert starts == sorted(starts)
     assert max(starts) < 1.0

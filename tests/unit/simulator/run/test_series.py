@@ -1,14 +1,10 @@
 """What a run records for its pictures: bounded, condensed without loss of the whole, and right about what is due."""
 
-import json
-
 import pytest
 
-from simulator.city.layout import make_city
-from simulator.city.traffic import CityTraffic
 from simulator.run.latencies import OPEN_ENDS, LatencyByEnd
 from simulator.run.options import RunOptions
-from simulator.run.series import Sample, Series, model_incidents, windows_due
+from simulator.run.series import Sample, Series, windows_due
 
 START_MS = 1_700_000_004_000
 OPTIONS = RunOptions(duration_s=30, window_s=10, lateness_ms=2000)
@@ -65,16 +61,3 @@ def test_a_latency_that_comes_after_its_end_was_summarised_is_not_lost() -> None
     latencies.add(0.0, 70.0)
 
     assert [(each.end_s, each.count, each.max) for each in latencies.summary()[:2]] == [(0.0, 1, 1.0), (0.0, 1, 70.0)]
-
-
-def test_incidents_of_the_model_lie_in_the_segment_whose_road_they_block() -> None:
-    city = make_city(400, 2, 5)
-    traffic = CityTraffic(city, 5)
-    told = model_incidents(city, traffic)
-
-    assert len(told) == len(traffic.incidents.incidents) >= 4
-    for each, incident in zip(told, traffic.incidents.incidents, strict=True):
-        first, end = city.segment_cells[each["segment"]]
-        assert first <= incident.cell < end
-        assert 0 < each["into_segment_m"] <= city.network.length_m[first:end].sum()
-    assert json.loads(json.dumps(told)) == told
