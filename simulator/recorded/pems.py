@@ -1,6 +1,6 @@
 """The formats `pems-5min` and `pems-raw`: files of the Caltrans PeMS Data Clearinghouse, as they are fetched.
 
-d04_text_meta_*.txt           tabs, with a head: ID, Fwy, Dir, Abs_PM, Type, Lanes, ...; one station a row
+d04_text_meta_*.txt           tabs or commas, with a head: ID, Fwy, Dir, Abs_PM, Type, Lanes, ...; one station a row
 d04_text_station_5min_*.txt   no head: local time (start), station, district, freeway, direction, lane type, length,
                               samples, % observed, flow, occupancy, speed; then of each lane samples, flow, occupancy,
                               speed, observed
@@ -55,8 +55,8 @@ class Layout:
 
 
 LAYOUTS: Final[Mapping[str, Layout]] = {
-    "pems-5min": Layout("*text_station_5min*.txt*", 12, 5, flow=1, occupancy=2, speed=3, observed=4),
-    "pems-raw": Layout("*text_station_raw*.txt*", 2, 3, flow=0, occupancy=1, speed=2, observed=None),
+    "pems-5min": Layout("*station_5min*", 12, 5, flow=1, occupancy=2, speed=3, observed=4),
+    "pems-raw": Layout("*station_raw*", 2, 3, flow=0, occupancy=1, speed=2, observed=None),
 }
 
 
@@ -72,22 +72,21 @@ class Pems:
     def __init__(self, folder: Path, layout: Layout) -> None:
         self._layout = layout
         self.rejected: Counter[str] = Counter()
-        self.files: Sequence[Path] = sorted(p for p in folder.glob(layout.glob) if p.name.endswith((".txt", ".txt.gz")))
+        self.files: Sequence[Path] = _files(folder, layout.glob)
         if not self.files:
-            raise RecordingError(f"{folder}: no {layout.glob.rstrip('*')}[.gz]; name a folder that holds such files")
-        metas = sorted(p for p in folder.glob("*text_meta*.txt*") if p.name.endswith((".txt", ".txt.gz")))
+            raise RecordingError(f"{folder}: no {layout.glob}.txt[.gz]; name a folder that holds such files")
+        metas = _files(folder, "*meta*")
         if not metas:
             raise RecordingError(
-                f"{folder}: no *text_meta*.txt[.gz], which tells where stations are; fetch it from Station Metadata"
+                f"{folder}: no *meta*.txt[.gz], which tells where stations are; fetch it from Station Metadata"
             )
         try:
             self._zone = ZoneInfo(TIME_ZONE)
         except ZoneInfoNotFoundError as error:
             raise RecordingError(f"{metas[-1]}: its times need the time zone {TIME_ZONE}; install tzdata") from error
         self._milliseconds = lru_cache(maxsize=1024)(self._parse)
-        self._lanes = {
-            station: lanes for station, lanes in _stations(metas[-1]).items() if station in self._stations_heard()
-        }
+        heard = {cells[1].strip() for cells in self._rows() if len(cells) > 1}
+        self._lanes = {station: lanes for station, lanes in _stations(metas[-1]).items() if station in heard}
         if not self._lanes:
             raise RecordingError(
                 f"{metas[-1]}: knows none of the stations in {self.files[0].name}; fetch that of its day"
@@ -146,9 +145,6 @@ class Pems:
                     if cells:
                         yield cells
 
-    def _stations_heard(self) -> set[str]:
-        return {cells[1].strip() for cells in self._rows() if len(cells) > 1}
-
     def _parse(self, text: str) -> int | None:
         try:
             local = datetime.strptime(text.strip(), "%m/%d/%Y %H:%M:%S").replace(tzinfo=self._zone)
@@ -157,13 +153,21 @@ class Pems:
         return round(local.timestamp() * 1000)
 
 
+def _files(folder: Path, glob: str) -> list[Path]:
+    return sorted(path for path in folder.glob(glob) if path.name.removesuffix(".gz").endswith((".txt", ".csv")))
+
+
 def _stations(path: Path) -> dict[str, list[RecordedSensor]]:
     """The lanes of every station in a file of metadata."""
     stations: dict[str, list[RecordedSensor]] = {}
     file = TextFile(path)
     with file as stream:
-        reader = csv.DictReader(stream, delimiter="\t", restval="", quoting=csv.QUOTE_NONE)
-        missing = [column for column in META_COLUMNS if column not in (reader.fieldnames or ())]
+        head = stream.readline()
+        delimiter = "\t" if "\t" in head else ","
+        names = [name.strip() for name in head.split(delimiter)]
+        # Names of stations have quotes that nobody closes.
+        reader = csv.DictReader(stream, names, restval="", delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        missing = [column for column in META_COLUMNS if column not in names]
         if missing:
             raise RecordingError(f"{path}: missing column(s) {', '.join(missing)}; is it a file of Station Metadata?")
         for row in reader:

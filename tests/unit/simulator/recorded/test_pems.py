@@ -13,7 +13,7 @@ from simulator.recorded.recording import RecordedReading, Recording, RecordingEr
 
 HEAD = ["ID", "Fwy", "Dir", "District", "State_PM", "Abs_PM", "Type", "Lanes", "Name"]
 STATIONS = [
-    ["401", "80", "E", "4", "R1", "30.5", "ML", "2", 'Named "so'],
+    ["401", "80", "E", "4", "R1", "30.5", "ML", "2", 'Named "so'],  # quotes are letters where tabs divide
     ["402", "80", "E", "4", "R2", "29.9", "ML", "3", ""],
     ["403", "80", "W", "4", "R2", "29.9", "ML", "1", ""],
     ["404", "80", "W", "4", "R1", "30.5", "ML", "1", ""],
@@ -112,6 +112,12 @@ def test_stations_line_up_along_their_carriageway_in_driving_direction(tmp_path:
     assert lanes["402"] == (3, ["402-1", "402-2", "402-3"])
 
 
+def test_files_may_be_csv_with_metadata_in_commas(tmp_path: Path) -> None:
+    (tmp_path / "station_meta.csv").write_text("\n".join(",".join(row).replace('"', "") for row in [HEAD, *STATIONS]))
+    (tmp_path / "station_5min.csv").write_text(five_min("403", "10,5,.01,60,1") + "\n")
+    assert [reading.sensor_id for reading in Recording(tmp_path, 100.0).readings()] == ["403-1"]
+
+
 def test_a_gzip_is_read_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     rows = [five_min("403", "10,5,.01,60,1")] * 2000
     plain = tmp_path / "d04_text_station_5min_2024_05_14.txt"
@@ -151,9 +157,9 @@ def test_missing_files_and_columns_are_named(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"knows none of the stations in d04_text_station_5min_2024_05_14\.txt"):
         Recording(tmp_path, 100.0)
     (tmp_path / "d04_text_meta_2024_05_14.txt").unlink()
-    with pytest.raises(RecordingError, match=r"no \*text_meta\*\.txt\[\.gz\]"):
+    with pytest.raises(RecordingError, match=r"no \*meta\*\.txt\[\.gz\]"):
         Recording(tmp_path, 100.0)
-    with pytest.raises(RecordingError, match=r"no \*text_station_raw\*\.txt\[\.gz\]"):
+    with pytest.raises(RecordingError, match=r"no \*station_raw\*\.txt\[\.gz\]"):
         Recording(tmp_path, 100.0, file_format=Format.PEMS_RAW)
 
 
