@@ -116,6 +116,8 @@ def city_and_jam() -> tuple[City, CityTraffic, int]:
     """The city, its traffic, and the segment of the first incident of the run."""
     city = make_city(SENSORS, GATEWAYS, SEED)
     traffic = CityTraffic(city, SEED)
+    for _ in range(DURATION_S):
+        traffic.tick()
     struck = next(each for each in traffic.incidents.incidents if each.start_s > 0)
     cells = city.segment_cells
     jam = next(n for n in range(city.segment_count) if cells[n, 0] <= struck.cell < cells[n, 1])

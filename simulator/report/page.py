@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cloud.capacity.prices import Prices
-from simulator.report import city_map, cost, fault_times, flow, making, raw_course, readings, verdict, words
+from simulator.report import city_map, cost, day, fault_times, flow, making, raw_course, readings, verdict, words
 from simulator.report.city_data import city_data
 from simulator.report.drawing import Times
 from simulator.report.run_folder import RunFolder
@@ -63,6 +63,8 @@ def _subtitle(folder: RunFolder) -> str:
         told.append(words.plural(report["gateways"], "gateway"))
     if report.get("duration_s"):
         told.append(f"{words.duration(report['duration_s'])} of traffic")
+    if report.get("scenario"):
+        told.append(f"{report['scenario']} from {report['start_time_of_day'][:5]}")
     if report.get("seed") is not None:
         told.append(f"seed {report['seed']}")
     return words.escape(" · ".join(told))
@@ -80,6 +82,8 @@ def _pictures(folder: RunFolder) -> str:
     """The map and the road, and the data that the script draws them from."""
     data = _city(folder)
     shown, road = (city_map.city_map(data), city_map.corridor(data)) if data else (_NO_SEGMENTS, _NO_SEGMENTS)
+    if folder.recording:
+        shown += day.note(folder.recording.scenario, folder.recording.end_s)
     what = "What the cloud knew of every segment"
     if raw_course.is_raw(folder.report):
         return _section("map", "The city over time", what, raw_course.NO_WINDOWS, wide=True)

@@ -29,7 +29,7 @@ class Recording:
     ----------
     columns : by name of `simulator.run.series.Sample`'s fields
     made : command line, versions and machine
-    events, incidents : as `series.write_recording` writes them
+    events, incidents, scenario : as `series.write_recording` writes them
     """
 
     start_ms: int
@@ -38,6 +38,7 @@ class Recording:
     events: tuple[Mapping[str, Any], ...]
     events_left_out: int
     incidents: tuple[Mapping[str, Any], ...]
+    scenario: Mapping[str, Any]
     made: Mapping[str, Any]
 
     @property
@@ -106,6 +107,7 @@ def _recording(found: Mapping[str, Any], path: Path) -> Recording:
             events=tuple(found["events"]),
             events_left_out=found["events_left_out"],
             incidents=tuple(found["incidents"]),
+            scenario=found.get("scenario", {}),  # of an older run
             made=found["made"],
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
