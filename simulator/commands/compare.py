@@ -10,11 +10,14 @@ import typer
 
 from simulator.commands.run import expected_errors
 from simulator.commands.terminal import console, failure
+from simulator.run.contradictions import MOST_RAW_SENSORS
 from simulator.run.options import Mode, RunOptions
 
 
 def compare(
-    sensors: Annotated[int, typer.Option(min=1, help="Lane sensors in the city, one reading a second each.")] = 500,
+    sensors: Annotated[
+        int, typer.Option(min=1, max=MOST_RAW_SENSORS, help="Lane sensors in the city, one reading a second each.")
+    ] = 500,
     gateways: Annotated[int | None, typer.Option(min=1, help="Their gateways: one for 250 sensors by itself.")] = None,
     duration: Annotated[int, typer.Option(min=10, help="Seconds of traffic, for each of the two runs.")] = 30,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic.")] = 1,
@@ -41,6 +44,7 @@ def compare(
     from simulator.comparison.page import render
     from simulator.comparison.tables import print_comparison
     from simulator.run.folder import prepare, write_whole
+    from simulator.run.interruption import EXIT_CODE
     from simulator.run.raw import run_raw
     from simulator.run.raw_report import verdict_on_rate
     from simulator.run.report import read_report, write_report
@@ -67,6 +71,9 @@ def compare(
         print_comparison(comparison, console)
         console.print(verdict_on_rate(read_report(raw / "report.json")), highlight=False)
         console.print(f"picture: {out / 'compare.html'}, figures: {out / 'compare.json'}", highlight=False)
+    except KeyboardInterrupt:
+        console.print("Interrupted: nothing was compared, and nothing is left running.")
+        raise typer.Exit(EXIT_CODE) from None
     except (ArchiveError, ComparisonError) as error:
         raise failure(error) from error
     except expected_errors() as error:

@@ -1,9 +1,12 @@
 """Flags of `run` that are right each by itself and cannot be together. Pure."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from simulator.fleet.pace import REAL_TIME
 from simulator.run.options import Break, Mode, RunOptions, TargetName
+
+MOST_RAW_SENSORS: Final = 5000  # registering and connecting those takes minutes
 
 
 class ContradictionError(ValueError):
@@ -33,6 +36,11 @@ def _contradictions(options: RunOptions, *, keep: bool) -> Iterator[str]:
             if is_given:
                 yield f"{flag} needs a cloud: leave it out, or leave out --target memory"
     if options.mode is Mode.RAW:
+        if options.sensors > MOST_RAW_SENSORS:
+            yield (
+                f"--sensors {options.sensors}: with --mode raw each has a certificate and a connection, and the local "
+                f"cloud takes about 1,000 readings a second; give --sensors 1000, at most {MOST_RAW_SENSORS}"
+            )
         for flag, is_given in (
             ("--target", options.target is not TargetName.LOCAL),
             ("--gateways-real", options.gateways_real > 0),

@@ -38,7 +38,7 @@ def compile_raw_report(
     problems = []
     if not settled:
         problems.append(f"not every reading came, and for {PATIENCE_S:g} s no more did")
-    if sensors.failed:
+    if sensors.failed and verdict.missing:
         problems.append(f"{sensors.failed} publishes were refused, or their connections ended before an answer")
     if parked != feed.invalid:
         problems.append(f"{parked} messages were parked, should be {feed.invalid}: the invalid readings")
@@ -65,6 +65,7 @@ def compile_raw_report(
         "readings_altered": verdict.altered,
         "readings_unexpected": verdict.unexpected,
         "readings_parked": parked,
+        "publishes_failed": sensors.failed,
         "messages_published": sensors.meter.messages,
         "bytes_published": sensors.meter.message_bytes,
         "metered": asdict(sensors.meter.metered),

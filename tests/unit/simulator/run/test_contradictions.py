@@ -34,4 +34,6 @@ def test_sensors_that_publish_singly_have_nothing_that_belongs_to_gateways() -> 
     told = str(caught.value)
     for flag in ("--gateways-real", "--speed", "--chaos or --faults"):
         assert f"{flag} needs gateways: leave it out, or leave out --mode raw" in told
-    refuse_contradictions(RunOptions(mode=Mode.RAW, gateways_real=0, ramp_up_s=30), keep=False)
+    refuse_contradictions(RunOptions(mode=Mode.RAW, sensors=1000, gateways_real=0, ramp_up_s=30), keep=False)
+    with pytest.raises(ContradictionError, match="--sensors 50000: with --mode raw each has a certificate"):
+        refuse_contradictions(RunOptions(mode=Mode.RAW, gateways_real=0), keep=False)
