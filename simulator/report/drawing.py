@@ -15,7 +15,7 @@ from cloud.dashboard.svg import Scale, Svg
 from simulator.report import words
 
 WIDTH: Final = 480.0
-LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 8.0, 40.0
+LEFT, RIGHT, TOP, BOTTOM = 60.0, 12.0, 8.0, 40.0
 INK, MUTED, LINE, SHADE = "var(--ink)", "var(--muted)", "var(--line)", "var(--shade)"
 # Told apart by every common kind of colour vision (Okabe and Ito), and drawn in different ways besides.
 COLOURS: Final = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)")
@@ -93,7 +93,7 @@ def chart(label: str, unit: str, times: Times, lines: Sequence[Line], height: fl
     drawing = Drawing(WIDTH, height, label)
     bottom = height - BOTTOM
     highest = max((float(np.nanmax(line.values)) for line in lines if len(line.values)), default=0.0)
-    scale = Scale.to(highest, bottom, TOP + 6)
+    scale = Scale.to(highest, bottom, TOP + 6, steps=4 if height > 160 else 2)
     value_axis(drawing, scale, unit, TOP, bottom)
     times.axis(drawing, bottom)
     for line in lines:

@@ -23,7 +23,7 @@ Fault = Mapping[str, Any]
 
 _LANE: Final = 26.0
 _BACKLOG: Final = 120.0
-MAX_LANES: Final = 24
+MAX_LANES: Final = 40
 MAX_TICKS: Final = 200
 
 
@@ -60,18 +60,22 @@ def time_line(report: Mapping[str, Any], recording: Recording, times: Times) -> 
 
 
 def _lane(drawing: Drawing, fault: Fault, report: Mapping[str, Any], times: Times, y: float, bottom: float) -> None:
-    began_s = fault.get("began_s") if fault.get("began_s") is not None else fault.get("start_s")
-    if began_s is None:
-        return
+    began_s = _began_s(fault)
     ended_s = fault["ended_s"] if fault.get("ended_s") is not None else began_s + fault["duration_s"]
     tip = f"{fault.get('name')}, {words.clock(began_s)} to {words.clock(ended_s)}"
     left, right = times(began_s), times(ended_s)
     drawing.rect(left, y + 15, max(3.0, right - left), 7, COLOURS[1], tip)
     for entry in _moments(report, fault)[:MAX_TICKS]:
         drawing.rect(times(entry) - 1, y + 13, 2, 11, "var(--ink)", f"{fault.get('name')}, {words.clock(entry)}")
-    drawing.rule(left, y + 22, left, bottom, dashed=True)
+    if fault.get("began_s") is not None:  # something was done to gateways, which the backlog may show
+        drawing.rule(left, y + 22, left, bottom, dashed=True)
     anchor = "start" if left < WIDTH * 0.6 else "end"
     drawing.say(max(LEFT, left) if anchor == "start" else WIDTH - RIGHT, y + 11, str(fault.get("name")), anchor=anchor)
+
+
+def _began_s(fault: Fault) -> float:
+    began_s: float | None = fault.get("began_s")
+    return fault["start_s"] if began_s is None else began_s
 
 
 def _moments(report: Mapping[str, Any], fault: Fault) -> list[float]:
@@ -90,24 +94,20 @@ def outcomes(report: Mapping[str, Any]) -> str:
     faults = planned(report)
     if not faults:
         return '<p class="empty">Nothing was broken on purpose in this run.</p>'
-    rows = "".join(
-        f'<tr><th scope="row">{words.escape(fault.get("name"))}<small>{words.escape(_what(fault))}</small></th>'
-        f"<td>{words.escape(_became(fault))}</td></tr>"
+    items = "".join(
+        f"<li><b>{words.escape(fault.get('name'))}</b><small>{words.escape(_what(fault))}</small>"
+        f"<span>{words.escape(_became(fault))}</span></li>"
         for fault in faults
     )
-    return (
-        '<table class="outcomes"><thead><tr><th scope="col">fault</th>'
-        '<th scope="col">what became of it</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
-    )
+    return f'<ul class="outcomes">{items}</ul>'
 
 
 def _what(fault: Fault) -> str:
     told = [words.kind(str(fault.get("kind")))] if fault.get("kind") != fault.get("name") else []
     if fault.get("duration_s") is None:
         told.append("all through the run")
-    elif fault.get("began_s") is not None:
-        told.append(f"{words.clock(fault['began_s'])}, {words.duration(fault['duration_s'])}")
+    else:
+        told.append(f"{words.clock(_began_s(fault))} for {words.duration(fault['duration_s'])}")
     if fault.get("sensors"):
         told.append(words.plural(fault["sensors"], "sensor"))
     elif fault.get("gateways"):
@@ -120,8 +120,6 @@ def _whom(gateways: Sequence[str]) -> str:
 
 
 def _became(fault: Fault) -> str:
-    if fault.get("began_s") is None and not fault.get("readings_struck") and fault.get("duration_s") is not None:
-        return "the run ended before it"
     told = []
     for key, one, many in (
         ("readings_struck", "reading struck", "readings struck"),

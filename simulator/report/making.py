@@ -7,6 +7,7 @@ from typing import Any, Final
 from simulator.report import words
 from simulator.report.run_folder import RunFolder
 
+MAX_TEXT: Final = 160
 # Of report.json: what was asked for, where run.json does not say it.
 _ASKED: Final = ("seed", "sensors", "gateways", "gateways_real", "duration_s", "window_s", "profile", "mode", "target")
 
@@ -33,7 +34,11 @@ def _facts(folder: RunFolder, made: Mapping[str, Any]) -> Iterator[tuple[str, st
 
 def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(_text(each) for each in value) or "none"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(each)}" for key, each in value.items()) or "none"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+        if any(isinstance(each, Mapping) for each in value):
+            return f"{len(value)}, see run.json"
+        text = ", ".join(_text(each) for each in value) or "none"
+    elif isinstance(value, Mapping):
+        text = ", ".join(f"{key} {_text(each)}" for key, each in value.items()) or "none"
+    else:
+        text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} ..., see run.json"

@@ -29,7 +29,9 @@ def render(folder: RunFolder, prices: Prices) -> str:
         _section("cost", "What a month costs", "On AWS, dashboards for people apart", cost.monthly(report, prices)),
         _section("readings", "Where every reading ended", "Each counted once", readings.accounting(report)),
         _section("checks", "Compared with the truth", "An oracle over the raw readings", verdict.checks(report)),
-        _section("making", "How this run was made", "The same seed gives the same traffic", making.making(folder)),
+        _section(
+            "making", "How this run was made", "The same seed gives the same traffic", making.making(folder), wide=True
+        ),
     )
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     style = (_HERE / "page.css").read_text(encoding="utf-8")
@@ -121,8 +123,8 @@ def _course(folder: RunFolder) -> tuple[str, ...]:
         _section("latency", "How soon it is known", "From the end of a window to the table and to the alert", latency),
         _section("throughput", "How much passes", "What sensors measure, and what gateways send", busy),
         _section("faults", *broken, line),
-        _section("outcomes", "What became of it", what_became, fault_times.outcomes(report)),
         _section("machine", "What it took", "The process of traffic, sensors and most gateways", machine),
+        _section("outcomes", "What became of it", what_became, fault_times.outcomes(report), wide=True),
     )
 
 

@@ -115,12 +115,25 @@ def test_every_fault_says_what_became_of_it(folder: Path) -> None:
 
 
 def test_readings_are_accounted_for_and_a_remainder_stands_out(folder: Path, tmp_path: Path) -> None:
-    assert '<tr class="bad">' not in page_of(folder)
-    write_made_up_run(tmp_path, readings_accepted=REPORT["readings_accepted"] - 7)
-    found = re.search(
-        r'<tr class="bad"><th scope="row">.*?</i>unaccounted for</th><td class="n">7</td>', page_of(tmp_path)
+    page = page_of(folder)
+    assert '<tr class="bad">' not in page
+    for row in ("in a stored window", "repetition, counted once", "rejected: occupancy", "unaccounted for"):
+        assert f"{row}</th>" in page
+    assert "sent, with repetitions" in page
+    assert "too late for any window" not in page
+
+    accounting = {**REPORT["accounting"], "aggregated": 53_953, "remainder": 7}
+    write_made_up_run(tmp_path, accounting=accounting)
+    assert re.search(
+        r'<tr class="bad"><th scope="row">.{,120}unaccounted for</th><td class="n">7</td>', page_of(tmp_path)
     )
-    assert found is not None
+
+
+def test_a_report_without_an_account_is_added_up_from_its_figures(tmp_path: Path) -> None:
+    write_made_up_run(tmp_path, accounting=None, readings_accepted=REPORT["readings_accepted"] - 3)
+    page = page_of(tmp_path)
+    assert re.search(r'unaccounted for</th><td class="n">3</td>', page)
+    assert re.search(r'generated</th><td class="n">54,020</td>', page)
 
 
 def test_the_map_has_the_levels_of_the_stored_windows_without_the_silence_at_the_end(folder: Path) -> None:
