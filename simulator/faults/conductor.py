@@ -29,6 +29,11 @@ class Gateway(Protocol):
         """Starts of the windows that the cloud has acknowledged."""
         ...
 
+    @property
+    def lost(self) -> int | None:
+        """Readings that its ends have cost so far; None where nobody can tell yet."""
+        ...
+
     def crash(self) -> int: ...
 
     def power_off(self) -> int: ...
@@ -79,7 +84,8 @@ class Record:
     """What was done for a fault, and what came of it. Times in seconds of the run.
 
     times : how often something was done: kills, cuts, messages of poison
-    readings_at_risk : handed over within the second before an end
+    readings_at_risk : handed over within the second before an end, by gateway
+    readings_lost : to those ends, of gateways that can tell at once
     back_after_s : from its end until all windows that had closed by then were stored; None if it never came to that
     """
 
@@ -88,7 +94,8 @@ class Record:
     ended_s: float | None = None
     times: int = 0
     acts_left: int = 0
-    readings_at_risk: int = 0
+    readings_at_risk: Counter[int] = field(default_factory=Counter)
+    readings_lost: int = 0
     messages_taken: int = 0
     back_after_s: float | None = None
     windows_waiting_most: int = 0
@@ -192,7 +199,7 @@ class Conductor:
             self._switch_ways([way for act in acts for way in self._gateways_of(act)], on=not begins)
         for act in acts:
             for gateway in self._gateways_of(act):
-                record.readings_at_risk += self._do(act, gateway, record)
+                self._do_to(act, gateway, record)
         self._done += acts
         record.acts_left -= len(acts)
         if begins:
@@ -204,6 +211,14 @@ class Conductor:
 
     def _gateways_of(self, act: Act) -> Sequence[int]:
         return range(len(self._fleet.gateways)) if act.gateway is None else (act.gateway,)
+
+    def _do_to(self, act: Act, index: int, record: Record) -> None:
+        gateway = self._fleet.gateways[index]
+        lost = gateway.lost or 0
+        at_risk = self._do(act, index, record)
+        if at_risk:
+            record.readings_at_risk[index] += at_risk
+        record.readings_lost += (gateway.lost or 0) - lost
 
     def _do(self, act: Act, index: int, record: Record) -> int:
         """Do it to one gateway; how many readings it put at risk."""

@@ -158,11 +158,10 @@ class Delivery:
         told, clear = draft.told, draft.keeps_clear
         delivered = np.minimum(draft.delivered, self._last_second)
         delivered[clear] += self._is_closing_second(told.timestamp_ms[clear], delivered[clear])
-        reaches = draft.speaks & ~draft.lost
-        repeated = draft.repeated & reaches & (draft.refused_as == 0) & (delivered == tick.second)
         copies = told.rows(draft.speaks & draft.impossible)
         copies = replace(copies, occupancy_permille=np.full(len(copies), IMPOSSIBLE_OCCUPANCY_PERMILLE, dtype=np.int64))
-        there = self._lights_on(told, delivered, reaches, draft.lost_to)
+        there = self._lights_on(told, delivered, draft.speaks & ~draft.lost, draft.lost_to)
+        repeated = draft.repeated & there & (draft.refused_as == 0) & (delivered == tick.second)
         again = self._lights_on(told, delivered + 1, repeated, draft.lost_to)
         now = np.full(len(copies), tick.second, dtype=np.int64)
         copies_there = self._lights_on(copies, now, np.ones(len(copies), dtype=bool), draft.lost_to)

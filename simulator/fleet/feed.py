@@ -28,8 +28,8 @@ class CityFeed:
     slices : of a second, at whose ends readings are handed over
     raw_messages, raw_bytes : what the same readings are when every sensor publishes its own JSON, topics included
     seconds : that were drawn
-    made, repeated, lost, refused : readings by gateway, int64 [gateways], `refused` by reason as well: what the account
-        of a run begins with
+    made, repeated, lost, noted, refused : readings by gateway, int64 [gateways], `refused` by reason as well: what the
+        account of a run begins with; `noted` are those that the oracle was told of
     struck, lost_to : likewise, by name of a fault
 
     Parameters
@@ -62,7 +62,7 @@ class CityFeed:
             [len(sensor) for gateway in city.gateways for segment in gateway.segments for sensor in segment.sensor_ids]
         )
         nothing = self._by_gateway_count(np.zeros(0, dtype=np.int64))
-        self.made, self.repeated, self.lost = nothing.copy(), nothing.copy(), nothing.copy()
+        self.made, self.repeated, self.lost, self.noted = (nothing.copy() for _ in range(4))
         self.refused = {reason: nothing.copy() for reason in REASONS}
         self.struck: dict[str, IntColumn] = {}
         self.lost_to: dict[str, IntColumn] = {}
@@ -95,6 +95,7 @@ class CityFeed:
         self.made += self._by_gateway_count(plan.made.sensor)
         self.repeated += self._by_gateway_count(plan.repeated)
         self.lost += self._by_gateway_count(plan.lost)
+        self.noted += self._by_gateway_count(plan.valid.sensor)
         for place, reason in enumerate(REASONS):
             self.refused[reason] += self._by_gateway_count(plan.refused.sensor[plan.refused_as == place])
         for told, of_second in ((self.struck, plan.struck), (self.lost_to, plan.lost_to)):

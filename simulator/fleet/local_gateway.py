@@ -46,7 +46,8 @@ class LocalGateway:
         self.link = link
         self.wake_ms = 0.0
         self.lag_ms = 0
-        self.lost = self.interruptions = 0
+        self.interruptions = 0
+        self.lost: int | None = 0
         self._path = store_path
         self._boot = 0
         self._clock = SteppedClock(clock)
@@ -125,7 +126,7 @@ class LocalGateway:
     def power_on(self) -> None:
         """Begin with what the file has."""
         self._open()
-        self.lost += self._before.readings - self.books().readings
+        self.lost = (self.lost or 0) + self._before.readings - self.books().readings
 
     @property
     def was_interrupted(self) -> bool:

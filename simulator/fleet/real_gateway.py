@@ -40,6 +40,7 @@ class RealGateway:
     Attributes
     ----------
     interruptions : how often its process was killed, or its connection to the nucleus ended
+    lost : None: nobody can read its books in the instant of an end
     lag_ms : how far the machine is behind; a process that waits for a core journals so much later
     """
 
@@ -57,6 +58,7 @@ class RealGateway:
         self.plan = plan
         self.link = link
         self.interruptions = 0
+        self.lost: int | None = None
         self.lag_ms = 0
         self.max_rss_bytes = 0
         self._as_json = as_json

@@ -12,6 +12,7 @@ from simulator.run.conducting import Conducted
 from simulator.run.options import RunOptions
 from simulator.run.report import Report, latency_summary, ratio
 from simulator.run.settling import PATIENCE_S
+from simulator.verification.accounting import Accounting
 from simulator.verification.alerts import AlertVerdict
 from simulator.verification.lake import LakeVerdict
 from simulator.verification.sensors import SensorVerdict
@@ -29,12 +30,14 @@ def compile_report(
     alerts: AlertVerdict,
     sensors: SensorVerdict,
     lake: LakeVerdict | None,
+    accounting: Accounting,
     settled: bool,
     alert_latencies_s: list[float],
 ) -> Report:
     """The report; `ok` if nothing is missing, wrong or left over. Figures of a lake that is not there are None."""
     feed, meter, faults = conducted.feed, fleet.meter, conducted.faults
     problems = alerts.problems() + sensors.findings + (lake.problems() if lake is not None else [])
+    problems += accounting.problems
     if not settled:
         waiting = ", ".join(f"{gateway} {count}" for gateway, count in fleet.left.items() if count)
         problems.append(f"not all was acknowledged, and for {PATIENCE_S:g} s nothing more was: {waiting}")
@@ -68,7 +71,13 @@ def compile_report(
         "component_restarts": sum(real.restarts for real in fleet.real),
         "longest_stall_s": round(fleet.longest_stall_s, 2),
         "policies_enforced": options.auth,
-        "faults": fault_reports(faults.records.values(), feed, [gateway.gateway_id for gateway in city.gateways]),
+        "faults": fault_reports(
+            list(faults.records.values()),
+            feed,
+            [gateway.gateway_id for gateway in city.gateways],
+            {real.gateway_id: accounting.by_gateway[real.gateway_id].lost_in_crash for real in fleet.real},
+        ),
+        "accounting": accounting.report(),
         "readings_generated": feed.generated,
         "readings_invalid": feed.invalid,
         "readings_repeated": feed.duplicates,

@@ -42,6 +42,29 @@ def _of_lake(report: Report, what: str) -> str:
     return ", ".join(f"{report[f'{what}_rows_{name}']:,}" for name in ("expected", "missing", "wrong"))
 
 
+def print_account(account: dict[str, Any], console: Console) -> None:
+    """Where every reading of the run ended."""
+    table = Table(title="Every reading of it", show_header=False, title_justify="left")
+    table.add_column(style="cyan")
+    table.add_column(justify="right")
+    rejected = account["rejected"].items()
+    rows = [
+        ("sent by sensors, repetitions included", account["sent"]),
+        ("aggregated in stored windows", account["aggregated"]),
+        ("duplicates", account["duplicates"]),
+        *((f"rejected: {reason}", count) for reason, count in rejected),
+        ("late beyond correction", account["late_beyond_correction"]),
+        ("of sensors that gateways left out", account["excluded"]),
+        ("shed with windows for want of room", account["shed"]),
+        ("lost on the way (declared)", account["lost_on_the_way"]),
+        ("lost in declared crash seconds", account["lost_in_crash"]),
+        ("left over", account["remainder"]),
+    ]
+    for name, count in rows:
+        table.add_row(name, f"{count:,}")
+    console.print(table)
+
+
 def write_report(report: Report, out: Path) -> Path:
     """Write `report.json` into `out`."""
     out.mkdir(parents=True, exist_ok=True)
@@ -91,6 +114,7 @@ def print_report(report: Report, console: Console) -> None:
     for name, value in rows:
         table.add_row(name, value)
     console.print(table)
+    print_account(report["accounting"], console)
     for finding in report["findings"][:10]:
         console.print(
             f"[red]{finding['gateway']} {finding['window_start_ms']}[/red] {escape(finding['what'])}", highlight=False

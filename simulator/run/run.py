@@ -15,6 +15,7 @@ from simulator.fleet.pace import Pace
 from simulator.run.compiling import compile_report
 from simulator.run.conducting import Conducted, conduct
 from simulator.run.folder import clear
+from simulator.run.gathering import gather
 from simulator.run.interruption import Interruption
 from simulator.run.local_target import local_target
 from simulator.run.memory_target import MemoryTarget
@@ -25,6 +26,7 @@ from simulator.run.series import write_recording
 from simulator.run.settling import ALLOWANCE_S, settle
 from simulator.run.steps import step
 from simulator.run.target import Target
+from simulator.verification.accounting import account
 from simulator.verification.alerts import declared_exclusions
 from simulator.verification.archive import TruthArchive
 from simulator.verification.judging import judge_tables, segments_at_risk
@@ -116,6 +118,7 @@ def run(
             verdict.alerts,
             verdict.sensors,
             lake,
+            account(gather(city, conducted.feed, fleet, conducted.oracle, stored)),
             settled,
             target.events.latencies_s(1000 * fleet.meter.latency_until_s),
         )

@@ -120,6 +120,13 @@ def test_run_through_every_kind_of_fault_loses_no_window_and_exits_0(runs: dict[
     assert report["windows_missing"] == report["windows_wrong"] == report["windows_unexpected"] == 0
     assert report["windows_stored"] == report["windows_expected"] >= 2 * GATEWAYS
     assert report["events_delivered"] == report["events_expected"]
+    account = report["accounting"]
+    lost = account["lost_on_the_way"] + account["lost_in_crash"]
+    elsewhere = sum(account[place] for place in ("duplicates", "late_beyond_correction", "excluded", "shed"))
+    assert account["sent"] == account["aggregated"] + elsewhere + sum(account["rejected"].values()) + lost
+    assert account["remainder"] == 0 == account["shed"]
+    assert account["aggregated"] == report["readings_accepted"]
+    assert account["lost_on_the_way"] > 0 < account["rejected"]["bad_occupancy"]
 
 
 @pytest.mark.parametrize("profile", ["classic", "lite"])

@@ -23,6 +23,7 @@ class Place:
     gateway_id: str
     done: list[str] = field(default_factory=list)
     stored_starts_ms: set[int] = field(default_factory=set)
+    lost: int | None = None
 
     def __getattr__(self, doing: str) -> Any:
         def do(*arguments: object) -> int:
@@ -98,7 +99,7 @@ def test_what_is_due_is_done_once_and_in_order_and_told() -> None:
     assert sorted(stage.gateways[0].done) == ["crash", "drop_ipc", "throttle 250", "throttle None"]
     assert stage.conductor.counts() == {"gateway-crash": 1, "ipc-drop": 1, "throttling": 1}
     assert len(stage.told) == len(stage.conductor.happened) == 4
-    assert stage.conductor.records["crash"].readings_at_risk == 7
+    assert stage.conductor.records["crash"].readings_at_risk == {0: 7}
 
 
 def test_on_a_machine_that_is_behind_the_readings_set_the_pace() -> None:

@@ -166,9 +166,10 @@ def test_a_gateway_without_power_gets_nothing_of_what_is_due_in_the_dark_and_its
         made = len(plan.made) + len(plan.repeated)
         assert made == len(plan.valid) + len(plan.duplicates) + len(plan.refused) + len(plan.lost)
         assert (GATEWAY_OF_SENSOR[plan.lost] == 2).all()
+        assert set(plan.duplicates.sensor.tolist()) <= set(plan.valid.sensor.tolist()), "what is lost is not repeated"
         lost += len(plan.lost)
         due += made
-    assert lost == pytest.approx(due / GATEWAYS / 30 * 5, rel=0.1)
+    assert lost == pytest.approx(due / GATEWAYS / 30 * 5, rel=0.25)  # less: what is lost is not repeated
 
 
 @pytest.mark.parametrize(("skew_ms", "reason"), [(-2500, None), (-86_400_500, "too_late"), (7_200_500, "future")])
