@@ -40,17 +40,23 @@ def load(segments: Sequence[CatalogueSegment], deployment: Deployment) -> tuple[
     ------
     CloudError
     """
-    client = deployment.client("dynamodb")
-    segments_table, gateways_table = deployment.output("SegmentsTable"), deployment.output("GatewaysTable")
-    lake, now_ms = deployment.output("LakeBucket"), int(time.time() * 1000)
+    of_segments, of_gateways = compare(segments, deployment)
+    client, lake = deployment.client("dynamodb"), deployment.output("LakeBucket")
     with in_words():
-        of_segments = plan_segments(segments, _stored(client, segments_table, "segment", OF_SEGMENT), now_ms)
-        _apply(client, segments_table, of_segments)
-        of_gateways = plan_gateways(segments, _stored(client, gateways_table, "gateway", OF_GATEWAY), now_ms)
-        _apply(client, gateways_table, of_gateways)
+        _apply(client, deployment.output("SegmentsTable"), of_segments)
+        _apply(client, deployment.output("GatewaysTable"), of_gateways)
         body = write_catalogue(segments)
         deployment.client("s3").put_object(Bucket=lake, Key=SEGMENTS_KEY, Body=body, ContentType="text/csv")
     return _told(of_segments), _told(of_gateways)
+
+
+def compare(segments: Sequence[CatalogueSegment], deployment: Deployment) -> tuple[Plan, Plan]:
+    """What a load would do to segments and gateways; nothing is changed. Raises CloudError."""
+    client, now_ms = deployment.client("dynamodb"), int(time.time() * 1000)
+    with in_words():
+        of_segments = _stored(client, deployment.output("SegmentsTable"), "segment", OF_SEGMENT)
+        of_gateways = _stored(client, deployment.output("GatewaysTable"), "gateway", OF_GATEWAY)
+    return plan_segments(segments, of_segments, now_ms), plan_gateways(segments, of_gateways, now_ms)
 
 
 def _told(plan: Plan) -> Loaded:

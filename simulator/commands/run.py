@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from simulator.commands import aws_flags
 from simulator.commands.config import from_file
 from simulator.commands.scenario import ScenarioFile, StartTimeOfDay, chosen_scenario
 from simulator.commands.terminal import console, failure
@@ -47,7 +48,7 @@ def run(
         typer.Option(
             min=0,
             help="Gateways that run as real component processes over real IPC: 2, or none where these cannot be "
-            "(--target memory, --speed).",
+            "(--target memory, --speed) and on AWS.",
         ),
     ] = None,
     duration: Annotated[int, typer.Option(min=1, help="Seconds of traffic.")] = 60,
@@ -80,7 +81,9 @@ def run(
     ] = Break.NONE,
     target: Annotated[
         TargetName,
-        typer.Option(help="What stands behind the gateways: the local cloud, or its rules alone, in this process."),
+        typer.Option(
+            help="What stands behind the gateways: the local cloud, its rules alone in this process, or a stack on AWS."
+        ),
     ] = TargetName.LOCAL,
     speed: Annotated[
         str,
@@ -99,6 +102,16 @@ def run(
     keep: Annotated[
         bool, typer.Option("--keep", help="Keep the cloud in the background after the report, and tell what to ask it.")
     ] = False,
+    stage: aws_flags.Stage = None,
+    endpoint: aws_flags.Endpoint = None,
+    certificates: aws_flags.Certificates = None,
+    claim_certificate: aws_flags.ClaimCertificate = None,
+    claim_key: aws_flags.ClaimKey = None,
+    root_ca: aws_flags.RootCa = None,
+    max_messages: aws_flags.MaxMessages = None,
+    max_usd: aws_flags.MaxUsd = None,
+    dry_run: aws_flags.DryRun = False,
+    yes: aws_flags.Yes = False,
 ) -> None:
     """Run the whole path in real time and verify every window and alert.
 
@@ -140,6 +153,9 @@ def run(
         chaos=tuple(sorted({str(word) for word in chaos or []})),
         break_window=break_window,
         target=target,
+        aws=aws_flags.aws_options(
+            stage, endpoint, certificates, claim_certificate, claim_key, root_ca, max_messages, max_usd
+        ),
         speed=speed_of(speed),
         auth=auth,
         archive=archive,
@@ -153,7 +169,9 @@ def run(
 
     try:
         options = _with_faults(options, faults)
-        refuse_contradictions(options, keep=keep)
+        refuse_contradictions(options, keep=keep, dry_run=dry_run)
+        if target is TargetName.AWS and not aws_flags.may_begin(options, dry_run=dry_run, yes=yes):
+            raise typer.Exit(0)
         prepare(out, sensors * options.duration_s)
         if keep:
             refuse_a_second()
@@ -206,9 +224,11 @@ def expected_errors() -> tuple[type[Exception], ...]:
     """What a run raises with a message that is enough for a person."""
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from cloud.deployment import CloudError
     from simulator.city.layout import CityError
     from simulator.city.scenario import ScenarioError
     from simulator.faults.plan import FaultPlanError
+    from simulator.fleet.claiming import CertificateError
     from simulator.fleet.gateways import GatewayError
     from simulator.fleet.mqtt import DeviceConnectionError
     from simulator.local_cloud.assembly import AssemblyError
@@ -216,14 +236,19 @@ def expected_errors() -> tuple[type[Exception], ...]:
     from simulator.local_nucleus import LocalNucleusError
     from simulator.playground.keeping import PlaygroundError
     from simulator.report.errors import ReportError
+    from simulator.run.aws_plan import CapError
+    from simulator.run.aws_site import SiteError
     from simulator.run.contradictions import ContradictionError
     from simulator.run.folder import FolderError
 
     return (
         AssemblyError,
         BotoCoreError,
+        CapError,
+        CertificateError,
         CityError,
         ClientError,
+        CloudError,
         ContradictionError,
         DeviceConnectionError,
         FaultPlanError,
@@ -235,4 +260,5 @@ def expected_errors() -> tuple[type[Exception], ...]:
         PlaygroundError,
         ReportError,
         ScenarioError,
+        SiteError,
     )

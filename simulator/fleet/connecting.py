@@ -30,7 +30,7 @@ class Broker:
             thing_name=identity.thing_name,
             certificate_pem=identity.certificate_pem.encode(),
             private_key_pem=identity.private_key_pem.encode(),
-            ca_pem=identity.ca_pem.encode(),
+            ca_pem=identity.ca_pem.encode() or None,
             bootstrap=self._bootstrap,
         )
         connection.connect(CONNECT_TIMEOUT_S)

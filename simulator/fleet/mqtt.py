@@ -102,7 +102,7 @@ class DeviceConnection:
     certificate_pem, private_key_pem
         The device's identity.
     ca_pem
-        What the broker's certificate is checked against.
+        What the broker's certificate is checked against; None for the machine's own authorities.
     bootstrap
         Shared by the connections of a fleet; None for the runtime's default one.
     keep_alive_s
@@ -117,7 +117,7 @@ class DeviceConnection:
         thing_name: str,
         certificate_pem: bytes,
         private_key_pem: bytes,
-        ca_pem: bytes,
+        ca_pem: bytes | None,
         bootstrap: io.ClientBootstrap | None = None,
         keep_alive_s: int = 60,
     ) -> None:
@@ -135,7 +135,8 @@ class DeviceConnection:
         tls = io.TlsContextOptions.create_client_with_mtls(  # type: ignore[no-untyped-call]
             certificate_pem, private_key_pem
         )
-        tls.override_default_trust_store(ca_pem)
+        if ca_pem is not None:
+            tls.override_default_trust_store(ca_pem)
         tls_context = io.ClientTlsContext(tls)  # type: ignore[no-untyped-call]
         self._client = mqtt5.Client(
             mqtt5.ClientOptions(

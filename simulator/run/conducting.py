@@ -115,13 +115,14 @@ def conduct(
             dashboard.show(View(recorder.latest, options.duration_s, recorder.latency_s(), recorder.backlog(), active))
 
         def is_over() -> bool:
-            if interruption.asked:
+            is_over = interruption.asked or target.is_spent
+            if is_over:
                 faults.end()
                 recorder.cut(feed.seconds)
                 oracle.last_delivery_ms = start_ms + 1000 * (feed.seconds + FEED_TAIL_S)
                 ended_s = start_ms / 1000 + feed.seconds
                 fleet.meter.latency_until_s = min(fleet.meter.latency_until_s, ended_s - lateness_s - 1)
-            return interruption.asked
+            return is_over
 
         began_cpu_s = cpu_s()
         conducted.realtime_factor = fleet.run(feed, start_ms, on_second, is_over)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from boto3.dynamodb.conditions import Key
 from boto3.dynamodb.types import Binary
 from rich.console import Console
 
@@ -28,12 +27,12 @@ from simulator.local_cloud.schedules import end_schedule
 from simulator.run.leaks import Process
 from simulator.run.options import Break, RunOptions
 from simulator.run.steps import step
+from simulator.run.stored import payloads
 from simulator.run.target import StoredWindows
 from simulator.verification.alerts import QueueReader
 from simulator.verification.lake import Lake
 from simulator.verification.windows import by_place
 
-LAST_MS: Final = 9_999_999_999_999  # sort keys begin with an instant of 13 digits
 CLOUD_MB_PER_HOUR: Final = 400.0  # its tables, stream and lake are in memory, and hold all that a run sends
 FUNCTION_MB_PER_HOUR: Final = 20.0
 LANES: Final = {"ProcessorFunction": 2, "AlertsFunction": 4}  # batches that each takes at once
@@ -49,6 +48,7 @@ class LocalTarget:
 
     name = "local"
     answers_at_once = False
+    is_spent = False
 
     def __init__(self, cloud: LocalCloud, outputs: dict[str, str], network: Network | None) -> None:
         self.cloud = cloud
@@ -98,17 +98,8 @@ class LocalTarget:
         """The tables are the cloud's, and keep what they hold."""
 
     def _payloads(self, output: str, sort_key: str, since_ms: int, until_ms: int | None) -> Iterator[bytes]:
-        """Messages of a table whose sort keys begin with an instant in that range, of one gateway after another."""
-        table = self._table(output)
-        until = str(LAST_MS if until_ms is None else until_ms)
-        for gateway in self._identities:
-            condition = Key("g").eq(gateway) & Key(sort_key).between(str(since_ms), until)
-            query: dict[str, Any] = {"KeyConditionExpression": condition, "ConsistentRead": True}
-            while query:
-                page = table.query(**query)
-                yield from (bytes(item["b"]) for item in page["Items"])
-                last = page.get("LastEvaluatedKey")
-                query = {**query, "ExclusiveStartKey": last} if last else {}
+        client, table = self.cloud.client("dynamodb"), self.outputs[output]
+        return payloads(client, table, self._identities, sort_key, since_ms, until_ms)
 
     def _table(self, output: str) -> Any:
         return self.cloud.resource("dynamodb").Table(self.outputs[output])

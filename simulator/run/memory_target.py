@@ -104,6 +104,7 @@ class MemoryTarget:
 
     name = "memory"
     answers_at_once = True
+    is_spent = False
     lake = None
 
     def __init__(self, now_ms: Callable[[], int] = wall_ms) -> None:

@@ -30,6 +30,7 @@ class TargetName(StrEnum):
 
     LOCAL = "local"
     MEMORY = "memory"
+    AWS = "aws"
 
 
 class NucleusProfile(StrEnum):
@@ -37,6 +38,29 @@ class NucleusProfile(StrEnum):
 
     CLASSIC = "classic"
     LITE = "lite"
+
+
+@dataclass(frozen=True, slots=True)
+class AwsOptions:
+    """How a run finds a deployed stack, who its gateways are there, and what it may publish.
+
+    Parameters
+    ----------
+    endpoint : HOST:PORT of the MQTT broker; None asks the account
+    certificates : folder of `<gateway>.pem` and `<gateway>.key`; those that are made by claim are put there
+    claim_certificate, claim_key : what a gateway without a certificate asks for one with
+    root_ca : what the broker's certificate is checked against; None for the machine's own authorities
+    max_messages, max_usd : caps of the run; None for twice what is estimated
+    """
+
+    stage: str = "dev"
+    endpoint: str | None = None
+    certificates: Path | None = None
+    claim_certificate: Path | None = None
+    claim_key: Path | None = None
+    root_ca: Path | None = None
+    max_messages: int | None = None
+    max_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +90,7 @@ class RunOptions:
     chaos: tuple[str, ...] = ()
     break_window: Break = Break.NONE
     target: TargetName = TargetName.LOCAL
+    aws: AwsOptions | None = None
     speed: float | None = 1.0
     auth: bool = True
     archive: bool = True

@@ -12,6 +12,7 @@ from simulator.city.layout import City, make_city
 from simulator.city.traffic import CityTraffic
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.pace import Pace
+from simulator.run.aws_target import aws_target
 from simulator.run.compiling import compile_report
 from simulator.run.conducting import Conducted, conduct
 from simulator.run.folder import clear
@@ -123,8 +124,17 @@ def run(
             target.events.latencies_s(1000 * fleet.meter.latency_until_s),
         )
         report |= {"interrupted": interruption.asked, "duration_planned_s": planned_s}
+        _judge_length(report)
         conclude(report, target)
     return report
+
+
+def _judge_length(report: Report) -> None:
+    """A run that nobody interrupted and that is shorter than planned was ended by its cap: that is not all well."""
+    measured_s, planned_s = report["duration_s"], report["duration_planned_s"]
+    if measured_s < planned_s and not report["interrupted"]:
+        report["ok"] = False
+        report["problems"].append(f"the cap ended the readings after {measured_s} of {planned_s} s")
 
 
 def open_target(
@@ -136,6 +146,8 @@ def open_target(
             return local_target(options, city, work_dir, console)
         case TargetName.MEMORY:
             return nullcontext(MemoryTarget(pace.clock.wall_ms))
+        case TargetName.AWS:
+            return aws_target(options, city, console)
 
 
 @contextmanager

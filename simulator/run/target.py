@@ -51,6 +51,7 @@ class Target(Protocol):
     Attributes
     ----------
     name : as it was asked for with `--target`
+    is_spent : it takes no more readings, only what those led to that there were
     network : the ways to it, one for each gateway in the order of their admission, where they can be cut
     answers_at_once : a message is acknowledged before its publish returns, so nobody has to wait for it
     events : what it told to systems
@@ -62,6 +63,9 @@ class Target(Protocol):
 
     @property
     def answers_at_once(self) -> bool: ...
+
+    @property
+    def is_spent(self) -> bool: ...
 
     @property
     def network(self) -> Ways | None: ...

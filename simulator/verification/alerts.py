@@ -46,10 +46,11 @@ class AlertVerdict:
 
 
 class QueueReader:
-    """Drains the SQS queue in a thread, as the system behind it would."""
+    """Drains the SQS queue in a thread, as the system behind it would; what occurred before `since_ms` is let go."""
 
-    def __init__(self, sqs: Any, queue_url: str) -> None:
+    def __init__(self, sqs: Any, queue_url: str, since_ms: int = 0) -> None:
         self._sqs = sqs
+        self._since_ms = since_ms
         self._queue_url = queue_url
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -100,11 +101,15 @@ class QueueReader:
             received_ms = 1000 * time.time()
             for message in messages:
                 event = json.loads(message["Body"])["detail"]
-                with self._lock:
-                    self._received_ms.setdefault(event["event_id"], received_ms)
-                    self._events[event["event_id"]] = event
-                    self._copies[event["event_id"]] += 1
+                if event["occurred_ms"] >= self._since_ms:
+                    self._take(event, received_ms)
                 self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+
+    def _take(self, event: dict[str, Any], received_ms: float) -> None:
+        with self._lock:
+            self._received_ms.setdefault(event["event_id"], received_ms)
+            self._events[event["event_id"]] = event
+            self._copies[event["event_id"]] += 1
 
 
 def declared_exclusions(delivered: Iterable[dict[str, Any]]) -> list[Exclusion]:

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from simulator.faults.kinds import Kind
+from simulator.faults.plan import Fault, FaultPlan
+from simulator.run.interruption import Interruption
 from simulator.run.options import Break, RunOptions, TargetName
 from simulator.run.report import Report, print_report
 from simulator.run.run import run
+from simulator.verification.record import read_record
 
 
-def fast_run(out: Path, **options: object) -> Report:
+def fast_run(out: Path, interruption: Interruption | None = None, **options: object) -> Report:
     chosen = {
         "sensors": 600,
         "gateways": 4,
@@ -24,7 +28,7 @@ def fast_run(out: Path, **options: object) -> Report:
         "out": out,
         **options,
     }
-    return run(RunOptions(**chosen), Console(file=io.StringIO()))  # type: ignore[arg-type]
+    return run(RunOptions(**chosen), Console(file=io.StringIO()), interruption=interruption)  # type: ignore[arg-type]
 
 
 def test_a_run_in_memory_is_faster_than_its_readings_and_verified_like_any_other(tmp_path: Path) -> None:
@@ -65,3 +69,31 @@ def test_a_long_run_is_judged_by_chapters_that_are_then_forgotten(tmp_path: Path
     assert report["readings_accepted"] == 30 * 960
     assert report["sensor_summaries_expected"] >= 31
     assert report["sensor_summaries_missing"] == report["sensor_summaries_wrong"] == 0
+
+
+class _Presses(Interruption):
+    """Somebody presses Ctrl-C after so many seconds of readings."""
+
+    def __init__(self, after_s: int) -> None:
+        super().__init__()
+        self._left = after_s
+
+    def can_finish(self) -> None:
+        super().can_finish()
+        self._left -= 1
+        self.asked = self._left <= 0
+
+
+def test_interrupted_run_is_verified_and_reported_like_a_shorter_one_also_in_its_ramp(tmp_path: Path) -> None:
+    late = Fault("late", Kind.DELAY, whole_run=True, numbers={"share": 0.05, "least_delay_s": 5, "most_delay_s": 30})
+    away = Fault("away", Kind.CLOUD_OUTAGE, start_s=15, duration_s=30)
+    dark = Fault("dark", Kind.POWER_CUT, start_s=18, duration_s=30, gateways=(1,))
+    report = fast_run(tmp_path, _Presses(23), sensors=400, ramp_up_s=40, faults=FaultPlan((late, away, dark)))
+    assert (report["ok"], report["findings"], report["problems"]) == (True, [], [])
+    assert (report["interrupted"], report["duration_s"], report["duration_planned_s"]) == (True, 23, 60)
+    # Of four gateways with 100 sensors each, those that begin at 0, 10 and 20 s were on.
+    assert report["readings_generated"] - report["readings_invalid"] == 100 * (23 + 13 + 3)
+    assert report["readings_late"] > 0
+    assert report["windows_stored"] == report["windows_expected"] > 0
+    again = read_record(tmp_path)
+    assert again.duration_s == 23

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from cloud.app import FLEET
 from simulator.local_cloud.assembly import STACK, ensure_assembly
 from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import DeviceIdentity, register_devices
@@ -98,3 +100,43 @@ def gateways(stack: Stack) -> tuple[DeviceIdentity, DeviceIdentity]:
         stack.cloud, ["gw1", "gw2"], stack.outputs["DevicePolicyName"], stack.outputs["GatewaysName"]
     )
     return first, second
+
+
+@pytest.fixture(scope="session")
+def fleet(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The fleet stack's outputs. It is deployed as it is, but for the role alias, which the local cloud lacks."""
+    assembly, changed = ensure_assembly(), tmp_path_factory.mktemp("fleet")
+    for entry in assembly.iterdir():
+        (changed / entry.name).symlink_to(entry)
+    template_file = changed / f"{FLEET}.template.json"
+    template = json.loads(template_file.read_text())
+    template_file.unlink()
+    template_file.write_text(json.dumps(_without_role_alias(template)))
+    return deploy_assembly(platform.cloud, changed, ["roadside-dev-fleet"])["roadside-dev-fleet"]
+
+
+def _without_role_alias(template: dict[str, Any]) -> Any:
+    (alias,) = (name for name, each in template["Resources"].items() if each["Type"] == "AWS::IoT::RoleAlias")
+    del template["Resources"][alias]
+
+    def without(value: Any) -> Any:
+        match value:
+            case {"Ref": name} | {"Fn::GetAtt": [name, _]} if name == alias:
+                return "arn:aws:iot:us-east-1:000000000000:rolealias/absent"
+            case dict():
+                return {key: without(item) for key, item in value.items()}
+            case list():
+                return [without(item) for item in value]
+            case _:
+                return value
+
+    return without(template)
+
+
+@pytest.fixture
+def claim(platform: Platform, fleet: dict[str, str]) -> DeviceIdentity:
+    """The certificate that is on every new gateway."""
+    iot = platform.cloud.client("iot")
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_policy(policyName=fleet["ClaimPolicy"], target=made["certificateArn"])
+    return DeviceIdentity("claim", made["certificatePem"], made["keyPair"]["PrivateKey"], platform.cloud.ca_pem)

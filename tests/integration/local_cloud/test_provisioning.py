@@ -9,11 +9,8 @@ from typing import Any
 
 import pytest
 
-from cloud.app import FLEET
 from roadside.contract import topics
 from roadside.contract.codec import encode_window
-from simulator.local_cloud.assembly import ensure_assembly
-from simulator.local_cloud.deploy import deploy_assembly
 from simulator.local_cloud.devices import DeviceIdentity
 from tests.integration.local_cloud.conftest import Platform
 from tests.integration.local_cloud.support import Device, eventually
@@ -21,46 +18,6 @@ from tests.unit.cloud.messages import make_window
 
 NOT_AUTHORIZED = 135
 CREATE = "$aws/certificates/create/json"
-
-
-@pytest.fixture(scope="module")
-def fleet(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The fleet stack's outputs. It is deployed as it is, but for the role alias, which the local cloud lacks."""
-    assembly, changed = ensure_assembly(), tmp_path_factory.mktemp("fleet")
-    for entry in assembly.iterdir():
-        (changed / entry.name).symlink_to(entry)
-    template_file = changed / f"{FLEET}.template.json"
-    template = json.loads(template_file.read_text())
-    template_file.unlink()
-    template_file.write_text(json.dumps(_without_role_alias(template)))
-    return deploy_assembly(platform.cloud, changed, ["roadside-dev-fleet"])["roadside-dev-fleet"]
-
-
-def _without_role_alias(template: dict[str, Any]) -> Any:
-    (alias,) = (name for name, each in template["Resources"].items() if each["Type"] == "AWS::IoT::RoleAlias")
-    del template["Resources"][alias]
-
-    def without(value: Any) -> Any:
-        match value:
-            case {"Ref": name} | {"Fn::GetAtt": [name, _]} if name == alias:
-                return "arn:aws:iot:us-east-1:000000000000:rolealias/absent"
-            case dict():
-                return {key: without(item) for key, item in value.items()}
-            case list():
-                return [without(item) for item in value]
-            case _:
-                return value
-
-    return without(template)
-
-
-@pytest.fixture
-def claim(platform: Platform, fleet: dict[str, str]) -> DeviceIdentity:
-    """The certificate that is on every new gateway."""
-    iot = platform.cloud.client("iot")
-    made = iot.create_keys_and_certificate(setAsActive=True)
-    iot.attach_policy(policyName=fleet["ClaimPolicy"], target=made["certificateArn"])
-    return DeviceIdentity("claim", made["certificatePem"], made["keyPair"]["PrivateKey"], platform.cloud.ca_pem)
 
 
 def register(platform: Platform, gateway: str, **attributes: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 from simulator.faults.kinds import Kind
 from simulator.faults.plan import Fault, FaultPlan
 from simulator.run.contradictions import ContradictionError, refuse_contradictions
-from simulator.run.options import Mode, RunOptions, TargetName
+from simulator.run.options import AwsOptions, Break, Mode, RunOptions, TargetName
 
 
 def test_usual_runs_contradict_nothing() -> None:
@@ -37,3 +37,19 @@ def test_sensors_that_publish_singly_have_nothing_that_belongs_to_gateways() -> 
     refuse_contradictions(RunOptions(mode=Mode.RAW, sensors=1000, gateways_real=0, ramp_up_s=30), keep=False)
     with pytest.raises(ContradictionError, match="--sensors 50000: with --mode raw each has a certificate"):
         refuse_contradictions(RunOptions(mode=Mode.RAW, gateways_real=0), keep=False)
+
+
+def test_what_is_for_the_local_cloud_is_refused_on_aws_and_the_other_way_round() -> None:
+    outage = FaultPlan((Fault("x", Kind.CLOUD_OUTAGE),))
+    options = RunOptions(target=TargetName.AWS, speed=2.0, gateways_real=0, break_window=Break.WRONG, faults=outage)
+    with pytest.raises(ContradictionError) as caught:
+        refuse_contradictions(options, keep=True)
+    assert [line.split(" is for the local cloud")[0] for line in str(caught.value).splitlines()] == [
+        "a fault that cuts the way to the cloud",
+        "--break-window",
+        "--speed",
+        "--keep",
+    ]
+    for local in (RunOptions(aws=AwsOptions(stage="x")), RunOptions()):
+        with pytest.raises(ContradictionError, match="--dry-run are for --target aws: leave them out, or give that"):
+            refuse_contradictions(local, keep=False, dry_run=True)
