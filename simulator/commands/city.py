@@ -26,7 +26,11 @@ def city(
     from simulator.city.catalogue import catalogue_of
     from simulator.city.geojson import write_geojson
     from simulator.city.layout import CityError, make_city
+    from simulator.run.folder import write_whole
 
+    for file in (geojson, csv):
+        if file is not None and not file.absolute().parent.is_dir():
+            raise failure(FileNotFoundError(f"{file}: its folder does not exist; make it, or name another file"))
     try:
         with console.status(f"lay out {sensors:,} sensors on {gateways:,} gateways"):
             made = make_city(sensors, gateways, seed)
@@ -52,7 +56,7 @@ def city(
                 count = write_geojson(made, geojson)
             console.print(f"map: {geojson}, {count:,} features, {geojson.stat().st_size:,} bytes", highlight=False)
         if csv is not None:
-            csv.write_bytes(write_catalogue(catalogue))
+            write_whole(csv, write_catalogue(catalogue).decode())
             console.print(f"catalogue: {csv}, {len(catalogue):,} segments", highlight=False)
     except (CityError, OSError) as error:
         raise failure(error) from error

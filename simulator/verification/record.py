@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from simulator.faults.delivery import Readings
@@ -99,5 +100,7 @@ _COLUMNS: Final = tuple(Readings.__dataclass_fields__)
 
 
 def _as_text(value: object) -> object:
-    """Options that JSON does not know: paths as text, sets in order."""
+    """Options that JSON does not know: a scenario as its file has it, paths as text, sets in order."""
+    if isinstance(value, msgspec.Struct):
+        return msgspec.to_builtins(value)
     return sorted(map(str, value)) if isinstance(value, (set, frozenset)) else str(value)

@@ -137,7 +137,11 @@ def test_the_command_writes_map_and_catalogue_the_same_each_time(tmp_path: Path)
         (("--sensors", "3", "--gateways", "4"), "--sensors 3: give at least one sensor to each of the 4 gateways"),
         (("--gateways", "0"), "--gateways 0: a city has at least one gateway"),
         (("--seed", "-1"), "--seed -1: give a seed of at least 0"),
-        (("--sensors", "9", "--gateways", "3", "--geojson", "/nowhere/city.geojson"), "/nowhere/city.geojson"),
+        (
+            ("--sensors", "9", "--gateways", "3", "--geojson", "/nowhere/a.geojson"),
+            "/nowhere/a.geojson: its folder does not",
+        ),
+        (("--sensors", "9", "--gateways", "3", "--csv", "/proc"), "/proc"),
     ],
 )
 def test_an_impossible_city_or_file_is_refused_in_a_sentence(arguments: tuple[str, ...], words: str) -> None:

@@ -152,7 +152,7 @@ def test_memory_grows_with_the_number_of_sensors() -> None:
         assert city.sensor_count == sensors
         return taken
 
-    assert bytes_of(40_000) < 4.4 * bytes_of(10_000)
+    assert bytes_of(12_000) < 4.4 * bytes_of(3_000)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from roadside.runtime.settings import load_settings
+from simulator.city.scenario import Scenario
 from simulator.faults.delivery import Readings
 from simulator.verification.archive import ArchiveError
 from simulator.verification.oracle import Exclusion
@@ -25,7 +27,7 @@ RECORD = RunRecord(
     uncertain=frozenset({"gw-001", "gw-000"}),
     at_risk={"gw-000": [READINGS]},
     exclusions=(Exclusion(7, 1000), Exclusion(8, 1000, 2000)),
-    options={"out": Path("out"), "chaos": frozenset({"b", "a"})},
+    options={"out": Path("out"), "chaos": frozenset({"b", "a"}), "scenario": Scenario(name="snow")},
 )
 
 
@@ -38,7 +40,8 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
         assert getattr(read, name) == getattr(RECORD, name)
     [part] = read.at_risk["gw-000"]
     assert part.occupancy_permille.tolist() == [4, 5, 6]
-    assert read.options == {"out": "out", "chaos": ["a", "b"]}
+    assert load_settings(Scenario, read.options["scenario"]) == Scenario(name="snow")
+    assert {**read.options, "scenario": None} == {"out": "out", "chaos": ["a", "b"], "scenario": None}
 
 
 @pytest.mark.parametrize(
