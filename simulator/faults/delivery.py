@@ -163,6 +163,9 @@ class Delivery:
         there = self._lights_on(told, delivered, draft.speaks & ~draft.lost, draft.lost_to)
         repeated = draft.repeated & there & (draft.refused_as == 0) & (delivered == tick.second)
         again = self._lights_on(told, delivered + 1, repeated, draft.lost_to)
+        # Where the reading itself fell into the dark, its repetition is the one that counts.
+        alone = again & ~there
+        there, again, delivered = there | alone, again & ~alone, delivered + alone
         now = np.full(len(copies), tick.second, dtype=np.int64)
         copies_there = self._lights_on(copies, now, np.ones(len(copies), dtype=bool), draft.lost_to)
         valid, refused = there & (draft.refused_as == 0), there & (draft.refused_as > 0)

@@ -163,6 +163,8 @@ def test_a_gateway_without_power_gets_nothing_of_what_is_due_in_the_dark_and_its
             at_s = delivered + np.clip(late_ms // 250, 0, SLICES - 1) / SLICES
             in_the_dark = (GATEWAY_OF_SENSOR[readings.sensor] == 2) & (at_s >= 10.5) & (at_s < 15.5)
             assert not in_the_dark.any()
+        # Whoever hears of a reading hears of it once as itself: where that fell into the dark, its repetition is it.
+        assert set(plan.duplicates.sensor.tolist()) <= set(plan.valid.sensor.tolist())
         made = len(plan.made) + len(plan.repeated)
         assert made == len(plan.valid) + len(plan.duplicates) + len(plan.refused) + len(plan.lost)
         assert (GATEWAY_OF_SENSOR[plan.lost] == 2).all()
