@@ -87,6 +87,8 @@ def _show(judgement: "Judgement") -> None:
         console.print(f"and {unshown} windows more, in verify.json", highlight=False)
     for line in judgement.problems[:_MOST_LINES]:
         console.print(f"[red]{escape(line)}[/red]", highlight=False)
+    for line in judgement.not_compared:
+        console.print(f"not compared: {line}", highlight=False, markup=False)
     console.print("[bold green]OK[/bold green]" if judgement.ok else "[bold red]NOT OK[/bold red]")
 
 

@@ -37,6 +37,7 @@ class Judgement:
     held: Held
     gateways: int
     gateway_problems: list[str]
+    not_compared: list[str]
 
     @property
     def findings(self) -> list[Finding]:
@@ -86,6 +87,7 @@ class Judgement:
             "rollup_rows_wrong": lake.rollup.wrong,
             "gateways_expected": self.gateways,
             "gateways_wrong": len(self.gateway_problems),
+            "not_compared": self.not_compared,
             "findings": [asdict(finding) for finding in self.findings],
             "problems": self.problems,
         }
@@ -130,6 +132,9 @@ def judge_again(record: RunRecord, run: Path, deployment: Deployment, *, is_its_
         )
     with step("compare the tables with the oracle"):
         tables = judge_tables(record, city, oracle, held.windows, held.sensors, held.events)
+    distrusted = {
+        finding.gateway for finding in held.findings + tables.windows.findings if record.at_risk.get(finding.gateway)
+    }
     with step("compare the lake with the oracle"):
         lake = verify_lake(
             Lake(deployment.client, deployment.outputs),
@@ -137,9 +142,22 @@ def judge_again(record: RunRecord, run: Path, deployment: Deployment, *, is_its_
             held.windows,
             {event["event_id"] for event in held.events},
             uncertain=segments_at_risk(record, city),
+            unknown={s.number for g in city.gateways if g.gateway_id in distrusted for s in g.segments},
             settled=True,
         )
-    return Judgement(run, tables, lake, held, len(city.gateways), gateway_problems(city, held.gateways))
+    return Judgement(
+        run=run,
+        tables=tables,
+        lake=lake,
+        held=held,
+        gateways=len(city.gateways),
+        gateway_problems=gateway_problems(city, held.gateways),
+        not_compared=[
+            f"{gateway}: its hours in the lake and in the rollup, since its killed process may have lost readings, and "
+            "of the windows that say which, some are not right"
+            for gateway in sorted(distrusted)
+        ],
+    )
 
 
 def _rebuild(record: RunRecord, run: Path) -> tuple[City, Oracle]:
