@@ -10,7 +10,7 @@ minutes long, on one road at least 25 minutes apart. The truth is the model's: t
 segment, by Edie's definition (distance travelled / time spent; L. C. Edie, Discussion of traffic stream measurements,
 1963).
 
-What the model does not have: lane changes, stop-and-go waves, trucks. Detection is easier here than on the SUMO days.
+What the model does not have: lane changes, stop-and-go waves, trucks. False alerts are rarer than on the SUMO days.
 """
 
 import math
