@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from simulator.commands.terminal import console, failure
+from simulator.commands.windows import window_option
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,7 +32,7 @@ def up(
     gateways_real: Annotated[
         int, typer.Option(min=0, help="Gateways that run as real component processes over real IPC.")
     ] = 0,
-    window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
+    window_s: Annotated[int, window_option()] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic.")] = 1,
     auth: Annotated[bool, typer.Option(help="Enforce IAM and IoT policies in the local cloud.")] = True,
     hours: Annotated[

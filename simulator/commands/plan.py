@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from simulator.commands.terminal import console, failure
+from simulator.commands.windows import window_option
 
 
 def plan(
@@ -14,7 +15,7 @@ def plan(
         int | None, typer.Option(min=1, help="Gateways that share them; 250 sensors each if not said.")
     ] = None,
     hz: Annotated[float, typer.Option(min=0.001, max=100, help="Readings of a sensor per second.")] = 1.0,
-    window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
+    window_s: Annotated[int, window_option()] = 10,
     lines: Annotated[bool, typer.Option(help="Every line of the bill.")] = False,
     prices: Annotated[
         list[Path] | None,

@@ -7,6 +7,7 @@ import typer
 from rich.progress import Progress
 
 from simulator.commands.terminal import console, failure
+from simulator.commands.windows import shortest_window_s, window_option
 from simulator.recorded.formats import Format
 
 
@@ -24,8 +25,7 @@ def replay(
         Format, typer.Option("--format", help="What the folder holds; the names of its files tell by themselves.")
     ] = Format.AUTO,
     window_s: Annotated[
-        int | None,
-        typer.Option(min=1, max=3600, help="Length of a window in seconds; 10 s or one reading if not said."),
+        int | None, window_option("Length of a window in seconds; 10, or one reading, if not said.")
     ] = None,
     lateness_s: Annotated[
         float, typer.Option(min=0, max=3600, help="How far a row may stand behind a newer one and be on time.")
@@ -86,7 +86,7 @@ def replay(
             task = progress.add_task("replay", total=None)
             collected, statistics = replay_recording(
                 recording,
-                window_s=window_s or max(10, recording.interval_ms() // 1000),
+                window_s=window_s or shortest_window_s(recording.interval_ms()),
                 allowed_lateness_ms=round(lateness_s * 1000),
                 profile=learned,
                 progress=lambda rows: progress.update(task, completed=rows, description=f"replay: {rows:,} rows"),

@@ -13,6 +13,7 @@ from simulator.commands import aws_flags
 from simulator.commands.config import from_file
 from simulator.commands.scenario import ScenarioFile, StartTimeOfDay, chosen_scenario
 from simulator.commands.terminal import console, failure
+from simulator.commands.windows import window_option
 from simulator.faults.plan import FaultPlan, joined, read_plan
 from simulator.faults.ready_made import WORDS, ready_made
 from simulator.fleet.pace import REAL_TIME
@@ -63,7 +64,7 @@ def run(
         int,
         typer.Option(min=0, help="Seconds of these over which the gateways connect and begin, one after the other."),
     ] = 0,
-    window_s: Annotated[int, typer.Option(min=1, max=3600, help="Length of a window in seconds.")] = 10,
+    window_s: Annotated[int, window_option()] = 10,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic and faults.")] = 1,
     scenario: ScenarioFile = None,
     start_time_of_day: StartTimeOfDay = None,
