@@ -184,7 +184,9 @@ def run(
             else:
                 result = run_city(options, console, conclude, interruption)
     except KeyboardInterrupt:
-        console.print("Interrupted before anything was measured: there is no report, and nothing is left running.")
+        console.print(
+            "Interrupted before anything was measured: there is no report, and nothing is left running.", soft_wrap=True
+        )
         raise typer.Exit(EXIT_CODE) from None
     except expected_errors() as error:
         raise failure(error) from error
