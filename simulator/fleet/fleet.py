@@ -17,6 +17,7 @@ from simulator.faults.delivery import Readings
 from simulator.faults.kinds import Kind
 from simulator.faults.schedule import Schedule
 from simulator.fleet.feed import CityFeed
+from simulator.fleet.gateways import Books
 from simulator.fleet.late_connection import LateConnection
 from simulator.fleet.link import Connection, Meter, MeteredLink
 from simulator.fleet.local_gateway import AckQueue, LocalGateway
@@ -76,6 +77,7 @@ class Fleet:
         self._connecting = ThreadPoolExecutor(CONNECTING_AT_ONCE, thread_name_prefix="connect")
         self._late: dict[int, list[LateConnection]] = defaultdict(list)  # by the second in which they connect
         self._opening: list[Future[None]] = []
+        self._books: dict[str, Books] = {}
         self._closing = ExitStack()
 
     def __enter__(self) -> "Fleet":
@@ -152,6 +154,14 @@ class Fleet:
         named = {real.gateway_id for real in self.real}
         named |= {local.gateway_id for local in self.local if local.was_interrupted or stood_still}
         return frozenset(named)
+
+    def close_books(self) -> None:
+        """Read the books of gateways that are no processes; after the last reading, and before the fleet ends."""
+        self._books = {local.gateway_id: local.books() for local in self.local}
+
+    def books(self) -> dict[str, Books]:
+        """By gateway, what it says it has done with its readings; after the fleet has ended."""
+        return self._books | {real.gateway_id: real.books() for real in self.real}
 
     def at_risk(self) -> dict[str, list[Readings]]:
         """By gateway, readings that were handed over just before it ended, and that it may have lost."""

@@ -24,13 +24,17 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What a gateway says it has done with the readings that it took, since its state began."""
+    """What a gateway says it has done with the readings that it took, since its state began.
+
+    `lost_in_ends` are those that its books missed after each of its ends; None if nobody could read them then.
+    """
 
     accepted: int = 0
     duplicate: int = 0
     late: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
     windows_given_up: int = 0
+    lost_in_ends: int | None = None
 
     @property
     def readings(self) -> int:

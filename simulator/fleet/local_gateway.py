@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -142,7 +143,7 @@ class LocalGateway:
         return self._recent.at_risk()
 
     def books(self) -> Books:
-        return Books.of(self.statistics())
+        return replace(Books.of(self.statistics()), lost_in_ends=self.lost)
 
     def statistics(self) -> PipelineStatistics:
         return self._running().statistics(self._clock.wall_ms())

@@ -1,7 +1,7 @@
 """What every source says of every gateway's readings, gathered for the account of a run."""
 
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -13,28 +13,43 @@ from simulator.fleet.fleet import Fleet
 from simulator.fleet.gateways import Books
 from simulator.run.target import StoredWindows
 from simulator.verification.accounting import Told, gaps, readings_by_window
-from simulator.verification.oracle import Oracle, SegmentTruth
+from simulator.verification.oracle import Exclusion, SegmentTruth
 
 
-def gather(city: City, feed: CityFeed, fleet: Fleet, oracle: Oracle, stored: StoredWindows) -> list[Told]:
-    """Ask feed, gateways, table and oracle; after the fleet has ended, and the oracle knows of the exclusions."""
-    truth = oracle.windows()
-    of_gateway: dict[str, list[WindowSummary]] = defaultdict(list)
-    for (name, _), windows in stored.items():
-        of_gateway[name] += windows
+class Tally:
+    """Readings in windows by gateway, as they are stored and as the oracle knows them; part of a run after part.
+
+    Attributes
+    ----------
+    stored, expected : by gateway
+    gaps : by gateway and start of the window, how many readings more are expected than stored, where that is any
+    """
+
+    def __init__(self) -> None:
+        self.stored: Counter[str] = Counter()
+        self.expected: Counter[str] = Counter()
+        self.gaps: dict[str, dict[int, int]] = defaultdict(dict)
+
+    def add(self, city: City, truth: Mapping[int, Mapping[int, SegmentTruth]], windows: StoredWindows) -> None:
+        """Take windows that nothing was said of before."""
+        of_gateway: dict[str, list[WindowSummary]] = defaultdict(list)
+        for (name, _), epochs in windows.items():
+            of_gateway[name] += epochs
+        for plan in city.gateways:
+            name = plan.gateway_id
+            expected = _expected(plan, truth)
+            self.expected[name] += sum(expected.values())
+            self.stored[name] += sum(readings_by_window(of_gateway[name]).values())
+            self.gaps[name] |= gaps(expected, of_gateway[name])
+
+
+def gather(city: City, feed: CityFeed, fleet: Fleet, tally: Tally, exclusions: Iterable[Exclusion]) -> list[Told]:
+    """Ask feed and gateways too, after the fleet has ended."""
+    excluded = {exclusion.sensor for exclusion in exclusions}
+    books, at_risk = fleet.books(), fleet.at_risk()
     return [
-        _told(
-            index,
-            plan,
-            feed,
-            gateway.books(),
-            gateway.lost,
-            gateway.at_risk(),
-            of_gateway[plan.gateway_id],
-            _expected(plan, truth),
-            {exclusion.sensor for exclusion in oracle.exclusions},
-        )
-        for index, (plan, gateway) in enumerate(zip(city.gateways, fleet.gateways, strict=True))
+        _told(index, plan, feed, books[plan.gateway_id], at_risk.get(plan.gateway_id, []), tally, excluded)
+        for index, plan in enumerate(city.gateways)
     ]
 
 
@@ -43,16 +58,15 @@ def _told(
     plan: GatewayPlan,
     feed: CityFeed,
     books: Books,
-    lost: int | None,
     at_risk: list[Readings],
-    windows: list[WindowSummary],
-    expected: Mapping[int, int],
+    tally: Tally,
     excluded: Collection[int],
 ) -> Told:
+    name = plan.gateway_id
     sensors = range(plan.first_sensor_number, plan.first_sensor_number + plan.sensor_count)
     leaves_out = [sensor for sensor in excluded if sensor in sensors]
     return Told(
-        gateway=plan.gateway_id,
+        gateway=name,
         made=int(feed.made[index]),
         repeated=int(feed.repeated[index]),
         lost_on_the_way=int(feed.lost[index]),
@@ -61,12 +75,12 @@ def _told(
         duplicates=books.duplicate,
         rejected=books.rejected,
         windows_given_up=books.windows_given_up,
-        lost_by_books=lost,
+        lost_by_books=books.lost_in_ends,
         at_risk=sum(len(readings) for readings in at_risk),
-        stored=sum(readings_by_window(windows).values()),
-        excludable=int(feed.noted[index]) - sum(expected.values()) if leaves_out else 0,
+        stored=tally.stored[name],
+        excludable=int(feed.noted[index]) - tally.expected[name] if leaves_out else 0,
         excludable_at_risk=sum(int(np.isin(readings.sensor, leaves_out).sum()) for readings in at_risk),
-        window_gaps=gaps(expected, windows),
+        window_gaps=tally.gaps[name],
     )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from simulator.city.layout import City
 from simulator.fleet.fleet import Fleet
+from simulator.run.gathering import Tally
 from simulator.run.options import RunOptions
 from simulator.run.target import Target
 from simulator.verification.judging import PartVerdict, judge_part
@@ -25,12 +26,14 @@ class Rolling:
     Attributes
     ----------
     verdict : on all chapters so far
+    tally : of the readings in them
     since_ms : start of the first window that is not judged yet
     chapters : how many were judged
     """
 
     def __init__(self, options: RunOptions, city: City, fleet: Fleet, target: Target, oracle: Oracle) -> None:
         self.verdict = PartVerdict()
+        self.tally = Tally()
         self.since_ms = 0
         self.chapters = 0
         self._options = options
@@ -50,11 +53,13 @@ class Rolling:
         until_ms = self._oracle.condensed_until_ms() // self._chapter_ms * self._chapter_ms
         if until_ms <= self.since_ms or not self._has_arrived(until_ms):
             return
+        windows = self._target.windows(self.since_ms, until_ms)
+        self.tally.add(self._city, self._oracle.windows(self.since_ms, until_ms), windows)
         self.verdict.add(
             judge_part(
                 self._city,
                 self._oracle,
-                self._target.windows(self.since_ms, until_ms),
+                windows,
                 self._target.sensors(self.since_ms, until_ms),
                 since_ms=self.since_ms,
                 until_ms=until_ms,

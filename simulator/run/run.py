@@ -26,7 +26,7 @@ from simulator.run.report import Report
 from simulator.run.series import write_recording
 from simulator.run.settling import ALLOWANCE_S, settle
 from simulator.run.steps import step
-from simulator.run.target import Target
+from simulator.run.target import StoredWindows, Target
 from simulator.verification.accounting import account
 from simulator.verification.alerts import declared_exclusions
 from simulator.verification.archive import TruthArchive
@@ -75,6 +75,7 @@ def run(
                 truth, alerts_due = conducted.oracle.windows(), conducted.oracle.alerts()
                 starts_ms = starts_by_gateway(city, truth)
                 settled = settle(options, fleet, conducted.start_ms, starts_ms, alerts_due, target.events)
+            fleet.close_books()
             target.end_of_readings()
         finally:
             fleet.__exit__()
@@ -89,27 +90,20 @@ def run(
             if options.archive:
                 keep_windows(options.out, stored)
             write_recording(options.out, conducted.recorder, city, traffic, target.events.received(), stored)
+            not_judged = {place: windows for place, windows in stored.items() if place[1] >= since_ms}
             verdict = judge_tables(
                 record,
                 city,
                 conducted.oracle,
-                {place: windows for place, windows in stored.items() if place[1] >= since_ms},
+                not_judged,
                 target.sensors(since_ms),
                 target.events.events(),
                 repeated=target.events.repeated,
                 earlier=conducted.rolling.verdict,
             )
-        lake: LakeVerdict | None = None
-        if target.lake is not None:
-            with step(console, "roll up, and compare the lake with the oracle"):
-                lake = verify_lake(
-                    target.lake,
-                    conducted.oracle.hours(),
-                    stored,
-                    {event["event_id"] for event in target.events.events()},
-                    uncertain=segments_at_risk(record, city),
-                    damaged=options.break_window is Break.LAKE,
-                )
+            tally = conducted.rolling.tally
+            tally.add(city, conducted.oracle.windows(since_ms), not_judged)
+        lake = _judged_lake(options, city, target, conducted, record, stored, console)
         report = compile_report(
             options,
             city,
@@ -119,7 +113,7 @@ def run(
             verdict.alerts,
             verdict.sensors,
             lake,
-            account(gather(city, conducted.feed, fleet, conducted.oracle, stored)),
+            account(gather(city, conducted.feed, fleet, tally, conducted.oracle.exclusions)),
             settled,
             target.events.latencies_s(1000 * fleet.meter.latency_until_s),
         )
@@ -148,6 +142,29 @@ def open_target(
             return nullcontext(MemoryTarget(pace.clock.wall_ms))
         case TargetName.AWS:
             return aws_target(options, city, console)
+
+
+def _judged_lake(
+    options: RunOptions,
+    city: City,
+    target: Target,
+    conducted: Conducted,
+    record: RunRecord,
+    stored: StoredWindows,
+    console: Console,
+) -> LakeVerdict | None:
+    """What is wrong with the lake; None where there is none."""
+    if target.lake is None:
+        return None
+    with step(console, "roll up, and compare the lake with the oracle"):
+        return verify_lake(
+            target.lake,
+            conducted.oracle.hours(),
+            stored,
+            {event["event_id"] for event in target.events.events()},
+            uncertain=segments_at_risk(record, city),
+            damaged=options.break_window is Break.LAKE,
+        )
 
 
 @contextmanager

@@ -64,6 +64,7 @@ KEYS = {
 pytestmark = [
     pytest.mark.local_cloud,
     pytest.mark.slow,
+    pytest.mark.timeout(300),  # all runs are one set-up; on a busy machine they take their time
     pytest.mark.skipif(not LocalCloudSettings().python.exists(), reason="no .venv-cloud (run: make test)"),
 ]
 
