@@ -12,13 +12,13 @@ from simulator.fleet.direct_sensors import DirectSensors
 from simulator.run.options import RunOptions
 from simulator.run.raw_course import PATIENCE_S, RawCourse
 from simulator.run.report import Report, latency_summary
-from simulator.run.saturation import Bottleneck, saturation
+from simulator.run.saturation import Part, saturation
 from simulator.verification.readings import ReadingsVerdict
 
 WHO: Final = {
-    Bottleneck.CLIENT: "the simulator, which could not publish faster",
-    Bottleneck.BROKER: "the local cloud's broker, which could not take more",
-    Bottleneck.FUNCTION: "the function, which could not store more",
+    Part.CLIENT: "the simulator could not publish faster",
+    Part.BROKER: "the local cloud's broker could not take more",
+    Part.FUNCTION: "the function could not store more",
 }
 
 
@@ -71,11 +71,11 @@ def compile_raw_report(
         "metered": asdict(sensors.meter.metered),
         "latency_s": latency_summary(course.latencies_s),
         "acknowledged_after_s": latency_summary(sensors.acknowledged_after_s),
-        "rate_asked_per_s": round(found.asked_per_s, 1),
-        "rate_when_behind_per_s": None if found.bottleneck is None else round(found.asked_then_per_s, 1),
+        "rate_asked_per_s": found.asked_per_s,
+        "rate_answered_per_s": None if found.answered_per_s is None else round(found.answered_per_s, 1),
         "rate_reached_per_s": round(found.reached_per_s, 1),
-        "bottleneck": None if found.bottleneck is None else str(found.bottleneck),
-        "behind_from_s": None if found.bottleneck is None else found.from_s,
+        "bottleneck": str(found.behind[0].part) if found.behind else None,
+        "behind": [asdict(each) for each in found.behind],
         "cloud_cores": round(found.cloud_cores, 2),
         "client_cores": round(found.client_cores, 2),
         "settled_after_s": round(course.reached_s - feed.seconds, 1),
@@ -119,14 +119,19 @@ def print_raw_report(report: Report, console: Console) -> None:
 
 
 def verdict_on_rate(report: Report) -> str:
-    """Whether this machine kept up, in a sentence."""
+    """Whether this machine kept up, in words."""
     if report["bottleneck"] is None:
-        return f"Kept up with {report['rate_asked_per_s']:,.0f} readings a second."
+        return f"Kept up with {report['rate_asked_per_s']:,} readings a second."
+    fell = "; ".join(
+        f"{WHO[Part(each['part'])]} from second {each['from_s']} on, when {each['asked_per_s']:,} a second were asked"
+        for each in report["behind"]
+    )
+    answered = report["rate_answered_per_s"]
+    broker = "" if answered is None else f" The broker took {answered:,.0f} a second while it was behind."
     ended = ""
     if report["duration_s"] < report["duration_planned_s"] and not report["interrupted"]:
         ended = f" It measured no further after {report['duration_s']} s, so that nothing was lost."
     return (
-        f"Did not keep up: {WHO[Bottleneck(report['bottleneck'])]}, from second {report['behind_from_s']} on, when "
-        f"{report['rate_when_behind_per_s']:,.0f} readings a second were asked. {report['rate_reached_per_s']:,.0f} a "
-        f"second came through; the last was in the table {report['settled_after_s']:,.0f} s after the end.{ended}"
+        f"Did not keep up: {fell}.{broker} {report['rate_reached_per_s']:,.0f} readings a second came through; the "
+        f"last was in the table {report['settled_after_s']:,.0f} s after the end.{ended}"
     )

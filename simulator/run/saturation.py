@@ -11,8 +11,8 @@ BEHIND_S: Final = 1.0
 LASTING_S: Final = 3
 
 
-class Bottleneck(StrEnum):
-    """Who fell behind first on a reading's way."""
+class Part(StrEnum):
+    """Of a reading's way, in its order."""
 
     CLIENT = "client"
     BROKER = "broker"
@@ -41,34 +41,49 @@ class Lags:
     cloud_cores: float
     client_cores: float
 
-    @property
-    def behind(self) -> Bottleneck | None:
-        """Who is behind now. Who is nearer to the sensor holds up all that comes after."""
-        if self.client_lag_s > BEHIND_S:
-            return Bottleneck.CLIENT
-        if self.broker_lag_s > BEHIND_S:
-            return Bottleneck.BROKER
-        return Bottleneck.FUNCTION if self.table_lag_s > BEHIND_S + self.client_lag_s + self.broker_lag_s else None
+    def of(self, part: Part) -> float:
+        """The lag that a part adds to that of those before it."""
+        match part:
+            case Part.CLIENT:
+                return self.client_lag_s
+            case Part.BROKER:
+                return self.broker_lag_s
+            case Part.FUNCTION:
+                return self.table_lag_s - self.broker_lag_s - self.client_lag_s
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A part that fell behind and stayed so to the end of the readings.
+
+    Parameters
+    ----------
+    from_s : second of the run from which on
+    asked_per_s : readings that were published in the second before
+    """
+
+    part: Part
+    from_s: int
+    asked_per_s: int
 
 
 @dataclass(frozen=True, slots=True)
 class Saturation:
-    """Where and at what rate a run found its limit.
+    """Where and at what rates a run found its limits.
 
     Parameters
     ----------
-    bottleneck : who fell behind and stayed so to the end; None if nobody did
-    from_s : second of the run from which on
+    behind : the parts that could not keep up, the first one first
     asked_per_s : most readings that were published in a second
-    asked_then_per_s : those that were published in the second before that
-    reached_per_s : readings a second that came through, from then until the last one was in the table
+    answered_per_s : by the broker, from when it fell behind; None if it did not
+    reached_per_s : readings a second that came through, from when the first part fell behind until the last one was in
+        the table
     cloud_cores, client_cores : processors kept busy from then to the end of the readings
     """
 
-    bottleneck: Bottleneck | None
-    from_s: int
-    asked_per_s: float
-    asked_then_per_s: float
+    behind: tuple[Behind, ...]
+    asked_per_s: int
+    answered_per_s: float | None
     reached_per_s: float
     cloud_cores: float
     client_cores: float
@@ -81,23 +96,32 @@ def saturation(seconds: Sequence[Lags], ended_s: float) -> Saturation:
     ----------
     ended_s : when the last reading was in the table, in seconds since the start
     """
-    first = len(seconds)
-    while first and seconds[first - 1].behind is not None:
-        first -= 1
-    is_behind = len(seconds) - first >= LASTING_S
-    first = first if is_behind else 0
     published = [0, *(each.published for each in seconds)]
     asked = [after - before for before, after in pairwise(published)]
-    behind = [each.behind for each in seconds[first:] if each.behind is not None]
+    starts = {part: _behind_from([each.of(part) for each in seconds]) for part in Part}
+    behind = [Behind(part, at_s, asked[max(0, at_s - 1)]) for part, at_s in starts.items() if at_s is not None]
+    first = min((each.from_s for each in behind), default=0)
+    broker_from_s = starts[Part.BROKER]
+    answered = None
+    if broker_from_s is not None:
+        stretch = seconds[max(0, broker_from_s - 1) :]
+        answered = (stretch[-1].acknowledged - stretch[0].acknowledged) / (len(stretch) - 1)
     return Saturation(
-        bottleneck=max(Bottleneck, key=behind.count) if is_behind else None,
-        from_s=first,
+        behind=tuple(sorted(behind, key=lambda each: each.from_s)),
         asked_per_s=max(asked),
-        asked_then_per_s=asked[max(0, first - 1)],
+        answered_per_s=answered,
         reached_per_s=(published[-1] - published[first]) / max(1.0, ended_s - first),
         cloud_cores=_mean([each.cloud_cores for each in seconds[first:]]),
         client_cores=_mean([each.client_cores for each in seconds[first:]]),
     )
+
+
+def _behind_from(lags_s: Sequence[float]) -> int | None:
+    """The second from which on the lag was too long to the end, if that lasted."""
+    first = len(lags_s)
+    while first and lags_s[first - 1] > BEHIND_S:
+        first -= 1
+    return first if len(lags_s) - first >= LASTING_S else None
 
 
 def _mean(values: Sequence[float]) -> float:
