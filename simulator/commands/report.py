@@ -26,6 +26,6 @@ def report(
 
     try:
         page = write_page(run_folder, out or run_folder / PAGE)
-    except (OSError, PriceError, ReportError) as error:
+    except (PriceError, ReportError) as error:
         raise failure(error) from error
     console.print(f"{page}: {page.stat().st_size / 1e6:.1f} MB, open it in a browser", highlight=False)

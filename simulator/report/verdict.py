@@ -138,15 +138,17 @@ def header(report: Report) -> str:
         for each in key_numbers(report)
     )
     mark = {Outcome.GOOD: "OK", Outcome.BAD: "NOT OK", Outcome.UNKNOWN: "NO VERDICT"}[outcome(report)]
-    interrupted = '<p class="note">The run was interrupted; this is what it came to.</p>' if _partial(report) else ""
     return (
         f'<p class="verdict {outcome(report)}" id="verdict"><b>{mark}</b> {words.escape(sentence(report))}</p>'
-        f'{interrupted}<dl class="tiles">{tiles}</dl>'
+        f'{_interruption(report)}<dl class="tiles">{tiles}</dl>'
     )
 
 
-def _partial(report: Report) -> bool:
-    return bool(report.get("interrupted") or report.get("partial"))
+def _interruption(report: Report) -> str:
+    if not report.get("interrupted"):
+        return ""
+    after, planned = (words.duration(report.get(key)) for key in ("duration_s", "duration_planned_s"))
+    return f'<p class="note">The run was interrupted after {after} of {planned}; this is what it came to.</p>'
 
 
 # What is compared: its name, and the keys of how much was expected, is missing, is wrong.

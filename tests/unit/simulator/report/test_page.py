@@ -217,10 +217,12 @@ def test_a_run_without_gateways_has_a_page_of_its_readings(tmp_path: Path) -> No
 
 def test_a_run_whose_figures_are_not_known_has_a_page(tmp_path: Path) -> None:
     write_made_up_run(tmp_path)
-    (tmp_path / "report.json").write_text(json.dumps({"ok": None, "interrupted": True, "sensors": 5, "faults": {}}))
+    (tmp_path / "report.json").write_text(
+        json.dumps({"ok": None, "interrupted": True, "duration_s": 9, "duration_planned_s": 60})
+    )
     page = page_of(tmp_path)
 
-    assert "The run was interrupted" in page
+    assert "The run was interrupted after 9 s of 60 s" in page
     assert "were not accounted for" in page
     assert "Nothing was broken on purpose" in page
 
@@ -240,3 +242,10 @@ def test_a_folder_without_a_run_and_files_that_are_none_are_refused_by_name(tmp_
     (tmp_path / "report.json").write_text("[1")
     with pytest.raises(ReportError, match=r"report\.json: cannot be read"):
         RunFolder.read(tmp_path)
+
+
+def test_a_page_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ReportError, match=r"file/page\.html cannot be written .*: name another file"):
+        write_page(folder, tmp_path / "file" / "page.html")
+    assert write_page(folder, tmp_path / "new" / "page.html").exists()
