@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from aggregator.settings import MAX_SEGMENTS
 from roadside.traffic import (
     Cell,
     Corridor,
@@ -27,6 +28,8 @@ from simulator.city.geography import Grid
 RoadClass = Literal["freeway", "ramp", "arterial"]
 
 FREEWAY_SHARE = 0.6
+MAX_SENSORS = 5_000_000
+"""About 2 GB, before anything moves."""
 
 
 class CityError(ValueError):
@@ -234,8 +237,14 @@ def _check(sensors: int, gateways: int, seed: int, sensors_per_segment: int) -> 
         raise CityError("--gateways", gateways, "a city has at least one gateway")
     if sensors < gateways:
         raise CityError("--sensors", sensors, f"give at least one sensor to each of the {gateways} gateways")
+    if sensors > MAX_SENSORS:
+        raise CityError("--sensors", sensors, f"a made-up city has at most {MAX_SENSORS}; `plan` reckons larger ones")
     if sensors_per_segment < 1:
         raise CityError("--sensors-per-segment", sensors_per_segment, "a segment has at least one sensor")
+    if math.ceil(math.ceil(sensors / gateways) / sensors_per_segment) > MAX_SEGMENTS:
+        least = math.ceil(sensors / (MAX_SEGMENTS * sensors_per_segment))
+        advice = f"a gateway has at most {MAX_SEGMENTS} segments, so {sensors} sensors need at least {least}"
+        raise CityError("--gateways", gateways, advice)
     if seed < 0:
         raise CityError("--seed", seed, "give a seed of at least 0")
 

@@ -68,10 +68,7 @@ class Recording:
             raise RecordingError(f"{folder}: is no folder; name the one that holds the recording") from error
         plans = gateways_of(self._reader.sensors(), freeway_free_flow_kmh)
         self.roads = roads_of(plans)
-        if stations_per_gateway is None:
-            self.gateways = plans
-        else:
-            self.gateways = tuple(part for plan in plans for part in split(plan, stations_per_gateway))
+        self.gateways = tuple(part for plan in plans for part in split(plan, stations_per_gateway))
 
     @property
     def reading_files(self) -> Sequence[Path]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
+from aggregator.settings import MAX_SEGMENTS
 from roadside.runtime.segments import SegmentSettings
 from simulator.recorded.values import RecordedGateway, RecordedSensor
 
@@ -41,14 +42,16 @@ def roads_of(gateways: Sequence[RecordedGateway]) -> dict[str, tuple[str, ...]]:
     }
 
 
-def split(plan: RecordedGateway, stations: int) -> Iterator[RecordedGateway]:
-    """A freeway direction as gateways of so many segments each, in driving direction; other roads as they are."""
-    if not _is_freeway(plan):
+def split(plan: RecordedGateway, stations: int | None) -> Iterator[RecordedGateway]:
+    """A freeway direction as gateways of so many segments each, in driving direction; none larger than one can be."""
+    is_freeway = _is_freeway(plan)
+    size = min(stations, MAX_SEGMENTS) if stations and is_freeway else MAX_SEGMENTS
+    if len(plan.segments) <= size and not (stations and is_freeway):
         yield plan
         return
-    ordered = _in_driving_direction(plan.segments)
-    for first in range(0, len(ordered), stations):
-        yield RecordedGateway(f"{plan.gateway_id}-{first // stations + 1}", tuple(ordered[first : first + stations]))
+    ordered = _in_driving_direction(plan.segments) if is_freeway else plan.segments
+    for first in range(0, len(ordered), size):
+        yield RecordedGateway(f"{plan.gateway_id}-{first // size + 1}", tuple(ordered[first : first + size]))
 
 
 def _is_freeway(plan: RecordedGateway) -> bool:

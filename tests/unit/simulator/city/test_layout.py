@@ -82,7 +82,7 @@ def test_each_segment_names_the_next_one_of_its_corridor_and_the_last_one_none(d
 
 @pytest.mark.parametrize(
     ("sensors", "gateways", "per_segment"),
-    [(50_000, 200, 10), (2_000, 8, 10), (1, 1, 10), (7, 7, 10), (1_003, 7, 10), (997, 13, 4), (300, 2, 1), (40, 3, 64)],
+    [(50_000, 200, 10), (2_000, 8, 10), (1, 1, 10), (7, 7, 10), (1_003, 7, 10), (997, 13, 4), (200, 2, 1), (40, 3, 64)],
 )
 def test_numbers_run_without_gaps_for_uneven_divisions(sensors: int, gateways: int, per_segment: int) -> None:
     city = make_city(sensors, gateways, sensors_per_segment=per_segment)
@@ -161,6 +161,8 @@ def test_memory_grows_with_the_number_of_sensors() -> None:
         ({"sensors": 0}, "--sensors", 0),
         ({"sensors": 5, "gateways": 8}, "--sensors", 5),
         ({"gateways": 0}, "--gateways", 0),
+        ({"sensors": 1_001, "gateways": 1}, "--gateways", 1),
+        ({"sensors": 50_000_000, "gateways": 200_000}, "--sensors", 50_000_000),
         ({"seed": -1}, "--seed", -1),
         ({"sensors_per_segment": 0}, "--sensors-per-segment", 0),
     ],
@@ -200,7 +202,7 @@ def test_a_tick_reads_every_sensor_once_with_a_fixed_phase() -> None:
         assert np.array_equal(np.isnan(tick.speed_kmh), tick.vehicle_count == 0)
 
 
-@pytest.mark.parametrize("sensors", [1, 12, 2_000])
+@pytest.mark.parametrize("sensors", [1, 12, 1_000])
 def test_small_cities_run(sensors: int) -> None:
     traffic = CityTraffic(make_city(sensors, 1))
     for _ in range(3):

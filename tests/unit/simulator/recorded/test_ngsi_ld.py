@@ -107,6 +107,15 @@ def test_what_is_no_reading_is_counted_with_its_reason(tmp_path: Path) -> None:
     }
 
 
+def test_streets_that_one_gateway_cannot_hold_have_more(tmp_path: Path) -> None:
+    entities = [KEY_VALUES | {"refRoadSegment": f"street-{number}"} for number in range(150)]
+    gateways = recorded(tmp_path, entities).gateways
+    assert [(gateway.gateway_id, len(gateway.segments)) for gateway in gateways] == [
+        ("streets-1", 100),
+        ("streets-2", 50),
+    ]
+
+
 def test_a_sensors_csv_beside_tells_what_the_model_does_not(tmp_path: Path) -> None:
     (tmp_path / "sensors.csv").write_text(
         "sensor_id,edge_id,lane,road_class,road,speed_limit_kmh,order\n"
