@@ -1,6 +1,6 @@
 """Carries out a schedule of faults on a running fleet, and keeps account of what it did and what came of it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -160,10 +160,15 @@ class Conductor:
             self._do_together(self._due_together())
 
     def active(self) -> list[tuple[str, str]]:
-        """What goes on at this moment, by fault and gateway; a kill or a lost connection is over at once."""
-        begun = self._begun()
+        """What goes on at this moment and on whom; a kill or a lost connection is over at once."""
         lasting = {(act.fault.name, act.gateway) for act in self._waiting if not act.begins}
-        return sorted((name, self._name(gateway)) for name, gateway in begun & lasting)
+        on_whom: dict[str, list[int | None]] = defaultdict(list)
+        for name, gateway in self._begun() & lasting:
+            on_whom[name].append(gateway)
+        return sorted((name, self._whom(gateways)) for name, gateways in on_whom.items())
+
+    def _whom(self, gateways: Sequence[int | None]) -> str:
+        return self._name(gateways[0]) if len(gateways) == 1 else f"{len(gateways)} gateways"
 
     def _begun(self) -> set[tuple[str, int | None]]:
         return {(act.fault.name, act.gateway) for act in self._done if act.begins}
@@ -295,5 +300,5 @@ class Conductor:
                 entry["ends"] = True
             self.happened.append(entry)
         if fault.kind is not Kind.POISON:
-            whom = name if len(acts) == 1 else f"{len(acts)} gateways"
+            whom = self._whom([act.gateway for act in acts])
             self._tell(f"{at_s:6.1f} s  {fault.name}: {fault.kind} {whom}{'' if begins else ' ends'}")

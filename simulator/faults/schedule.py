@@ -5,6 +5,7 @@ Lots are drawn from the seed and the fault's name.
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -79,8 +80,11 @@ def schedule(plan: FaultPlan, facts: FleetFacts, seed: int) -> Schedule:
     struck: list[Struck] = []
     acts: list[Act] = []
     mistakes: list[str] = []
+    named = Counter(fault.name for fault in plan.faults)
     for fault in plan.faults:
         found = list(_misfits(fault, facts))
+        if named[fault.name] > 1:
+            found.append("another fault has this name, of the plan or of every day; give it a name of its own")
         mistakes += [f'fault "{fault.name}": {mistake}' for mistake in found]
         if found:
             continue

@@ -150,6 +150,13 @@ def test_outcome_is_measured_windows_that_wait_at_worst_and_how_soon_all_was_bac
     assert record.back_after_s == 9.5, "what comes later is no fault's fault"
 
 
+def test_many_gateways_are_told_as_a_number() -> None:
+    stage = Stage(Fault("slow", Kind.THROTTLING, 10, 10, numbers={"delay_ms": 250}))
+    stage.at(11)
+    assert stage.conductor.active() == [("slow", "2 gateways")]
+    assert stage.told == ["  11.0 s  slow: throttling 2 gateways"]
+
+
 def test_a_fault_on_the_way_of_readings_needs_no_doing() -> None:
     stage = Stage(Fault("loss", Kind.LOSS, 5, 5, numbers={"share": 0.5}))
     stage.at(60)

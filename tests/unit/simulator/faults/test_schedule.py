@@ -112,6 +112,11 @@ def test_everything_that_the_fleet_or_the_run_cannot_do_is_said_at_once() -> Non
         assert any(mistake.startswith(words) for mistake in found), (words, found)
 
 
+def test_a_name_that_another_fault_has_is_refused() -> None:
+    loss = Fault("twin", Kind.LOSS, 5, 5, numbers={"share": 0.1})
+    assert len(mistakes(loss, loss)) == 2
+
+
 def test_a_gateway_that_is_no_process_cannot_lose_its_ipc() -> None:
     [mistake] = mistakes(Fault("drop", Kind.IPC_DROP, 5, 5, gateways=(0, 7), numbers={"every_s": 0}))
     assert "gateways = 7: it is no process of its own, which ipc-drop needs; give one below 2" in mistake
