@@ -7,7 +7,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from cloud.capacity.prices import Prices
-from simulator.report import city_map, cost, day, fault_times, flow, making, raw_course, readings, verdict, words
+from simulator.report import (
+    city_map,
+    cost,
+    day,
+    fault_times,
+    flow,
+    making,
+    memory,
+    raw_course,
+    readings,
+    verdict,
+    words,
+)
 from simulator.report.city_data import city_data
 from simulator.report.drawing import Times
 from simulator.report.run_folder import RunFolder
@@ -123,7 +135,12 @@ def _course(folder: RunFolder) -> tuple[str, ...]:
         _section("latency", "How soon it is known", "From the end of a window to the table and to the alert", latency),
         _section("throughput", "How much passes", "What sensors measure, and what gateways send", busy),
         _section("faults", *broken, line),
-        _section("machine", "What it took", "The process of traffic, sensors and most gateways", machine),
+        _section(
+            "machine",
+            "What it took",
+            "The process of traffic, sensors and most gateways",
+            machine + memory.table(report),
+        ),
         _section("outcomes", "What became of it", what_became, fault_times.outcomes(report), wide=True),
     )
 

@@ -129,6 +129,16 @@ def test_readings_are_accounted_for_and_a_remainder_stands_out(folder: Path, tmp
     )
 
 
+def test_a_process_that_leaks_stands_out(folder: Path, tmp_path: Path) -> None:
+    assert "Process by process" not in page_of(folder)
+    process = {"process": "simulator", "rss_mb": 310.0, "bound_mb_per_hour": 60.0, "restarts": 0, "samples": []}
+    told = [{**process, "mb_per_hour": 75.0, "leaks": True}, {**process, "mb_per_hour": None, "leaks": False}]
+    write_made_up_run(tmp_path, memory=told)
+    page = page_of(tmp_path)
+    assert re.search(r'<tr class="bad"><th scope="row">simulator</th><td class="n">310 MB</td>.*?75\.0', page)
+    assert "too short to tell" in page
+
+
 def test_a_report_without_an_account_is_added_up_from_its_figures(tmp_path: Path) -> None:
     write_made_up_run(tmp_path, accounting=None, readings_accepted=REPORT["readings_accepted"] - 3)
     page = page_of(tmp_path)
