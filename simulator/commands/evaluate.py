@@ -7,6 +7,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from simulator.commands.terminal import console, failure
+from simulator.commands.windows import window_option
 
 
 def evaluate(
@@ -23,7 +24,7 @@ def evaluate(
     history_days: Annotated[
         int, typer.Option(min=0, max=14, help="Other mornings that the gateways of a seed have learned from.")
     ] = 0,
-    window_s: Annotated[int, typer.Option(min=1, max=300, help="Length of a window in seconds.")] = 10,
+    window_s: Annotated[int, window_option(max_s=300)] = 10,
     stations_per_gateway: Annotated[
         int, typer.Option(min=1, max=1000, help="Stations on one gateway; the cloud judges pairs across two.")
     ] = 10,

@@ -7,9 +7,9 @@ import typer
 HELP = "Length of a window in seconds; divides an hour, so that windows of all gateways begin together."
 
 
-def window_option(help_text: str = HELP) -> Any:
+def window_option(help_text: str = HELP, *, max_s: int = 3600) -> Any:
     """The option, with its bounds and its check."""
-    return typer.Option(min=1, max=3600, callback=_divides_an_hour, help=help_text)
+    return typer.Option(min=1, max=max_s, callback=_divides_an_hour, help=help_text)
 
 
 def shortest_window_s(interval_ms: int) -> int:

@@ -88,6 +88,7 @@ def test_help_of_replay_says_what_a_folder_holds_and_what_comes_of_it() -> None:
         (["run", "--sensors", "0"], "Invalid value for '--sensors': Input should be greater than or equal to 1"),
         (["run", "--window-s", "3601"], "Invalid value for '--window-s': Input should be less than or equal to 3600"),
         (["run", "--window-s", "7"], "7 does not divide an hour; give 6 or 8"),
+        (["evaluate", "--window-s", "7"], "7 does not divide an hour; give 6 or 8"),
         (["replay", "simulator/examples/morning", "--window-s", "7"], "7 does not divide an hour; give 6 or 8"),
         (["run", "--profile", "heavy"], "'heavy' is not one of 'classic', 'lite'"),
         (["run", "--chaos", "monkey"], "'monkey' is not one of 'none', 'all', 'loss'"),
