@@ -1,5 +1,7 @@
 """All gateways of a run, and the loop that brings them readings in real time."""
 
+import math
+import os
 import queue
 import time
 from collections import defaultdict
@@ -8,6 +10,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from aggregator.settings import MIN_IDLE_GRACE_MS
 from components.build import build_local
@@ -24,14 +28,16 @@ from simulator.fleet.local_gateway import AckQueue, LocalGateway
 from simulator.fleet.pace import REAL_TIME, Pace
 from simulator.fleet.ramp import first_seconds
 from simulator.fleet.real_gateway import RealGateway
+from simulator.fleet.shards import Order, RemoteGateway, Shard
 from simulator.local_nucleus import ComponentDeployment
-from simulator.run.options import RunOptions
+from simulator.run.options import RunOptions, TargetName
 from simulator.verification.sensors import due_ends_ms
 
 CONNECTING_AT_ONCE: Final = 16
 POLL_S: Final = 0.05
 IN_FLIGHT: Final = 2  # messages a gateway may have under way, in the mean, before the run's time waits for the cloud
 HOLD_S: Final = 30.0  # at most, for one second of readings
+LEAST_OF_A_SHARD: Final = 16  # gateways; for fewer a process of their own does not pay
 
 
 class Fleet:
@@ -58,8 +64,8 @@ class Fleet:
         self.meter = Meter()
         self.pace = pace
         self.real: list[RealGateway] = []
-        self.local: list[LocalGateway] = []
-        self.gateways: list[RealGateway | LocalGateway] = []
+        self.local: list[LocalGateway | RemoteGateway] = []
+        self.gateways: list[RealGateway | LocalGateway | RemoteGateway] = []
         self.on_poll: Callable[[], None] = lambda: None  # called between any two things that the fleet does
         self.longest_stall_s = 0.0  # between two slices, beyond their time
         self.left: dict[str, int] = {}  # by gateway, what `under_way` found last
@@ -73,7 +79,8 @@ class Fleet:
         self._stepped = planned.strikes(Kind.CLOCK_STEP)
         self._killed = planned.strikes(Kind.GATEWAY_CRASH, Kind.POWER_CUT)
         self._acks: AckQueue = queue.SimpleQueue()
-        self._served: list[LocalGateway] = []
+        self._served: list[LocalGateway | RemoteGateway] = []
+        self._shards: list[Shard] = []
         self._connecting = ThreadPoolExecutor(CONNECTING_AT_ONCE, thread_name_prefix="connect")
         self._late: dict[int, list[LateConnection]] = defaultdict(list)  # by the second in which they connect
         self._opening: list[Future[None]] = []
@@ -134,6 +141,7 @@ class Fleet:
                 for index, readings in arrivals:
                     self.gateways[index].deliver(readings)
                 self.fed_s = end_s
+                self._begin_shards()
                 if self._options.speed == REAL_TIME:  # at any other the gateways' time stands still with the machine
                     self.longest_stall_s = max(self.longest_stall_s, time.monotonic() - delivered_s - 1 / feed.slices)
                 delivered_s = time.monotonic()
@@ -170,6 +178,8 @@ class Fleet:
     def serve(self, seconds: float) -> None:
         """Let the gateways go on without new readings."""
         self._serve_until(self.pace.now_s() + seconds)
+        self._begin_shards()
+        self._finish_shards()
 
     def under_way(self, starts_ms: Mapping[str, Collection[int]], summary_s: int) -> int:
         """Messages with readings that wait for a process, and what was not acknowledged yet.
@@ -194,6 +204,7 @@ class Fleet:
 
     def _serve_until(self, at_s: float) -> None:
         """Serve, and at least once: a machine that is behind still has to take acknowledgements."""
+        self._finish_shards()
         while True:
             next_s = self._next_s(at_s)
             self._serve_once(max(0.0, min(self.pace.wait_s(next_s), POLL_S)), next_s)
@@ -216,8 +227,27 @@ class Fleet:
         """Up to when the run's time may go on at one go: a gateway that is to be woken before then has its turn."""
         if self._options.speed == REAL_TIME:
             return at_s
-        wake_ms = min((local.wake_ms for local in self._served), default=0)
+        wake_ms = min((local.wake_ms for local in self._served), default=math.inf)
         return min(at_s, max(self.pace.now_s(), wake_ms / 1000))
+
+    def shards_cpu_s(self) -> float:
+        """Processor time that the processes of gateways have used, but for real ones."""
+        return sum(shard.cpu_s() for shard in self._shards)
+
+    def _begin_shards(self) -> None:
+        """Let the shards go on up to now, with what was delivered; they work while the fleet does other things."""
+        remote = [local for local in self._served if isinstance(local, RemoteGateway)]
+        for shard in self._shards:
+            shard.begin(self.pace.clock.wall_ms(), [local.index for local in remote if local.shard is shard])
+
+    def _finish_shards(self) -> None:
+        """Wait for the shards, and send on what their gateways have published."""
+        for shard in self._shards:
+            shard.finish()
+        for local in self.local if self._shards else ():
+            if isinstance(local, RemoteGateway):
+                for topic, payload in local.shard.fetch(local.index):
+                    local.link.publish(topic, payload)
 
     def _serve_once(self, wait_s: float, next_s: float) -> None:
         self.on_poll()
@@ -241,15 +271,18 @@ class Fleet:
         self._closing.callback(self._connecting.shutdown, cancel_futures=True)
         links = list(self._connecting.map(self._link, range(len(self._city.gateways))))
         deployment = None
+        shards = self._made_shards()
         for index, (plan, link) in enumerate(zip(self._city.gateways, links, strict=True)):
-            gateway: RealGateway | LocalGateway
+            gateway: RealGateway | LocalGateway | RemoteGateway
             if index < self._options.gateways_real:
                 deployment = deployment or self._built()
                 gateway = self._real(plan, link, deployment, as_json=index % 2 == 0, can_step=index in self._stepped)
+            elif shards:
+                gateway = RemoteGateway(plan, link, *shards[index])
+                self.local.append(gateway)
             else:
-                store = self._work_dir / f"{plan.gateway_id}.sqlite" if index in self._killed else None
-                configuration = self._configuration(plan)
-                gateway = LocalGateway(plan, configuration, link, self._acks, self.pace.clock, store)
+                order = self._order(index)
+                gateway = LocalGateway(plan, order.configuration, link, self._acks, self.pace.clock, order.store_path)
                 self.local.append(gateway)
             self.gateways.append(gateway)
         self._served = list(self.local)
@@ -274,6 +307,27 @@ class Fleet:
             if opening.done():
                 opening.result()
         self._opening += [self._connecting.submit(late.open) for late in self._late.pop(second, ())]
+
+    def _order(self, index: int) -> Order:
+        """What a gateway in a process of the simulator is made of."""
+        plan = self._city.gateways[index]
+        store_path = self._work_dir / f"{plan.gateway_id}.sqlite" if index in self._killed else None
+        return Order(plan, self._configuration(plan), store_path)
+
+    def _made_shards(self) -> list[tuple[Shard, int]]:
+        """For every gateway its shard and its index there; none where gateways are in this process."""
+        count = len(self._city.gateways)
+        shards = min(os.cpu_count() or 1, count // LEAST_OF_A_SHARD)
+        can_be_apart = self._options.speed != REAL_TIME and self._options.target is TargetName.MEMORY
+        if shards < 2 or not can_be_apart:
+            return []
+        found = []
+        for part in np.array_split(np.arange(count), shards):
+            shard = Shard([self._order(index) for index in part.tolist()], self.pace.clock.wall_ms())
+            self._closing.callback(shard.close)
+            self._shards.append(shard)
+            found += [(shard, place) for place in range(len(part))]
+        return found
 
     def _built(self) -> tuple[Path, Path]:
         [component] = build_local(["aggregator"], self._work_dir / "build")

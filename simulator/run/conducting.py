@@ -124,7 +124,7 @@ def conduct(
                 fleet.meter.latency_until_s = min(fleet.meter.latency_until_s, ended_s - lateness_s - 1)
             return is_over
 
-        began_cpu_s = cpu_s()
+        began_cpu_s = cpu_s() + fleet.shards_cpu_s()
         conducted.realtime_factor = fleet.run(feed, start_ms, on_second, is_over)
 
         def after_the_last_reading() -> None:
@@ -132,7 +132,7 @@ def conduct(
             recorder.take_when_due()
 
         fleet.on_poll = after_the_last_reading
-        conducted.cpu_cores = (cpu_s() - began_cpu_s) / fleet.pace.elapsed_s()
+        conducted.cpu_cores = (cpu_s() + fleet.shards_cpu_s() - began_cpu_s) / fleet.pace.elapsed_s()
         if not target.answers_at_once:
             fleet.pace.start(REAL_TIME)
     return conducted
