@@ -230,6 +230,10 @@ class Fleet:
         wake_ms = min((local.wake_ms for local in self._served), default=math.inf)
         return min(at_s, max(self.pace.now_s(), wake_ms / 1000))
 
+    def shard_pids(self) -> list[int]:
+        """Ids of the processes of gateways, but for real ones."""
+        return [shard.pid for shard in self._shards]
+
     def shards_cpu_s(self) -> float:
         """Processor time that the processes of gateways have used, but for real ones."""
         return sum(shard.cpu_s() for shard in self._shards)

@@ -1,5 +1,6 @@
 """What a run found, gathered for its report."""
 
+import time
 from collections import Counter
 from dataclasses import asdict
 from typing import Final
@@ -115,6 +116,7 @@ def compile_report(
         "alert_latency_s": latency_summary(alert_latencies_s),
         "alert_latency_from_closing_s": latency_summary([s - options.lateness_ms / 1000 for s in alert_latencies_s]),
         "realtime_factor": round(conducted.realtime_factor, 3),
+        "verified_realtime_factor": round(options.duration_s / (time.monotonic() - conducted.began_s), 3),
         "fleet_cpu_cores": round(conducted.cpu_cores, 2),
         "aggregator_rss_mb": round(max((real.max_rss_bytes for real in fleet.real), default=0) / 1e6, 1),
         "findings": [asdict(finding) for finding in verdict.findings],

@@ -1,5 +1,6 @@
 """The running part of a run: traffic, faults and gateways in real time."""
 
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -46,6 +47,7 @@ class Conducted:
         self.faults = faults
         self.recorder = recorder
         self.start_ms = start_ms
+        self.began_s = time.monotonic()
         self.rolling = rolling
         self.soak = soak
         self.realtime_factor = 0.0

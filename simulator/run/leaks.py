@@ -1,7 +1,8 @@
 """Whether a process of a long run takes ever more memory: its resident memory over time, and the slope when warm.
 
 A process that was restarted is a new one; of each name the one that lived longest is judged. The first third of its
-life is left out: caches fill, pools grow, the oracle gathers the five minutes that it keeps.
+life is left out, and at least `WARM_UP_S`: caches fill, pools grow, and gateways and the oracle gather the five minutes
+in which windows can change.
 """
 
 from collections import defaultdict
@@ -13,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 WARM_UP_SHARE: Final = 1 / 3
+WARM_UP_S: Final = 400.0  # until gateways and the oracle hold the five minutes in which windows can change
 SHORTEST_S: Final = 120.0  # of what is left to judge
 NOISE_MB: Final = 8.0  # a heap breathes by so much
 MAX_SAMPLES: Final = 2000  # of a process; then every second one goes
@@ -120,8 +122,8 @@ def rss_bytes(pid: int) -> int:
 
 def _growth(name: str, pid: int, life: _Life) -> Growth:
     at_s, mb = np.array(life.samples).T
-    warm = at_s >= at_s[0] + WARM_UP_SHARE * (at_s[-1] - at_s[0])
-    observed_s = float(at_s[-1] - at_s[warm][0])
+    warm = at_s >= at_s[0] + max(WARM_UP_S, WARM_UP_SHARE * (at_s[-1] - at_s[0]))
+    observed_s = float(at_s[-1] - at_s[warm][0]) if warm.any() else 0.0
     slope = None
     if observed_s >= SHORTEST_S:
         slope = 3600 * float(np.polyfit(at_s[warm], mb[warm], 1)[0])

@@ -102,4 +102,9 @@ class Soak:
             for real in self._fleet.real
             if (pid := real.pid) is not None
         }
-        return {"simulator": Process(os.getpid(), SIMULATOR_MB_PER_HOUR), **gateways, **self._target.processes()}
+        shards = {
+            f"gateways, part {number}": Process(pid, SIMULATOR_MB_PER_HOUR)
+            for number, pid in enumerate(self._fleet.shard_pids(), start=1)
+        }
+        own = Process(os.getpid(), SIMULATOR_MB_PER_HOUR)
+        return {"simulator": own, **shards, **gateways, **self._target.processes()}

@@ -32,5 +32,11 @@ BARS = (
     Bar("processor_package_mb", 5, "its code and layer, zipped", at_least=False),
     Bar("steady_cpu_percent", 2, "of one core, a gateway of 250 sensors at 1 Hz", at_least=False),
     Bar("rss_mb", 60, "memory of the Aggregator's process", at_least=False),
+    Bar("generator_50000_readings_per_cpu_s", 5_000_000, "readings of traffic and sensors a second of one core"),
+    Bar("generator_50000_realtime", 100, "the same, 50,000 sensors, in seconds of readings a second"),
+    Bar("edge_50000_realtime", 10, "edge of 200 gateways and 50,000 sensors, in seconds of readings a second"),
+    Bar("edge_50000_verified_realtime", 10, "the same to the verdict, with settling and verification"),
+    Bar("generator_growth", 1.25, "cost of 500,000 sensors against 100 x that of 5,000: generator", at_least=False),
+    Bar("edge_growth", 1.25, "the same: edge", at_least=False),
     Bar("first_window_s", 3, "from the start of the process to its first window in the cloud", at_least=False),
 )

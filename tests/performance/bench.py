@@ -1,7 +1,7 @@
 """Measures the Aggregator against its peers and its bars: `make bench`. docs/performance.md has method and figures.
 
     make bench ARGS="--rounds 9"      for a calmer figure
-    make bench ARGS="--no-gateway"    for the race alone
+    make bench ARGS="--no-gateway --no-city"    for the race alone
 
 Writes out/bench.json. Ends with 1 if two engines disagree; a bar that is missed is told and is no failure.
 """
@@ -23,7 +23,7 @@ from rich.table import Table
 
 from roadside.contract import topics
 from roadside.contract.summary import WindowSummary
-from tests.performance import gateway, processor, race, sizes, workload
+from tests.performance import city, gateway, processor, race, sizes, workload
 from tests.performance.bars import BARS
 
 OUT = Path("out/bench.json")
@@ -71,6 +71,8 @@ def main() -> int:
         if not arguments.no_gateway:
             figures |= _message_figures(directory, progress)
             figures |= _gateway_figures(directory, columns, progress)
+        if not arguments.no_city:
+            figures |= _city_figures(directory, progress)
     report = {
         **figures,
         "bars": [{"figure": bar.figure, "limit": bar.limit, "met": bar.met(figures)} for bar in BARS],
@@ -160,6 +162,29 @@ def _gateway_figures(
     }
 
 
+def _city_figures(directory: Path, progress: Callable[[str], None]) -> dict[str, float | None]:
+    """The simulator: generator and verified edge as ratios to real time and to each other, and how they grow."""
+    figures: dict[str, float | None] = {}
+    for sensors in city.SIZES:
+        progress(f"the generator of {sensors:,} sensors")
+        generator = city.generator_realtime_factor(sensors)
+        figures[f"generator_{sensors}_realtime"] = round(generator, 1)
+        figures[f"generator_{sensors}_readings_per_cpu_s"] = round(sensors * generator)
+        progress(f"the verified edge of {sensors:,} sensors")
+        edge = city.edge(sensors, directory)
+        figures[f"edge_{sensors}_realtime"] = edge.realtime_factor
+        figures[f"edge_{sensors}_verified_realtime"] = edge.verified_realtime_factor
+        figures[f"edge_{sensors}_of_generator"] = round(edge.realtime_factor / generator, 4)
+        figures[f"edge_{sensors}_cpu_us_per_reading"] = round(1e6 * edge.cpu_s_per_s / sensors, 2)
+        figures[f"edge_{sensors}_rss_mb"] = round(edge.rss_mb)
+    small, large = city.SIZES[0], city.SIZES[-1]
+    for what in ("generator", "edge"):
+        slow, fast = figures[f"{what}_{large}_realtime"], figures[f"{what}_{small}_realtime"]
+        # 1 is linear: a hundred times the sensors at a hundredth of the speed; less is better than that.
+        figures[f"{what}_growth"] = round(fast / slow / (large / small), 2) if slow and fast else None
+    return figures
+
+
 def machine() -> dict[str, Any]:
     """What the figures were measured on; the load tells how far to believe them."""
     lines = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace").splitlines()
@@ -219,6 +244,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="rounds of the race; the median counts")
     parser.add_argument("--passes", type=int, default=3, help="passes of a round; the best counts")
     parser.add_argument("--no-gateway", action="store_true", help="only the race")
+    parser.add_argument("--no-city", action="store_true", help="without the simulator")
     return parser.parse_args()
 
 

@@ -31,7 +31,7 @@ def test_growth_within_the_bound_is_none(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_warming_up_is_no_leak(monkeypatch: pytest.MonkeyPatch) -> None:
-    growth = grown(monkeypatch, lambda second: 50 + min(second, 290))
+    growth = grown(monkeypatch, lambda second: 50 + min(second, 390))
     assert (growth.leaks, growth.mb_per_hour) == (False, pytest.approx(0, abs=0.1))
 
 
@@ -40,14 +40,14 @@ def test_a_heap_that_breathes_is_no_leak(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_life_that_was_too_short_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
-    growth = grown(monkeypatch, lambda second: 50 + second, seconds=100)
+    growth = grown(monkeypatch, lambda second: 50 + second, seconds=500)
     assert (growth.leaks, growth.mb_per_hour) == (False, None)
     assert "too short" in growth.in_words()
 
 
 def test_of_a_restarted_process_the_longest_life_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = Memory()
-    for second in range(0, 900, 5):
+    for second in range(0, 1200, 5):
         pid = 7 if second < 200 else 8
         monkeypatch.setattr(leaks, "rss_bytes", lambda _pid, second=second: 1e6 * (50 + second % 200 / 10))
         memory.measure(second, {"one": Process(pid, 10.0)})
