@@ -8,8 +8,6 @@ from simulator.report import words
 from simulator.report.drawing import (
     BOTTOM,
     COLOURS,
-    LEFT,
-    RIGHT,
     TOP,
     WIDTH,
     Drawing,
@@ -69,8 +67,11 @@ def _lane(drawing: Drawing, fault: Fault, report: Mapping[str, Any], times: Time
         drawing.rect(times(entry) - 1, y + 13, 2, 11, "var(--ink)", f"{fault.get('name')}, {words.clock(entry)}")
     if fault.get("began_s") is not None:  # something was done to gateways, which the backlog may show
         drawing.rule(left, y + 22, left, bottom, dashed=True)
-    anchor = "start" if left < WIDTH * 0.6 else "end"
-    drawing.say(max(LEFT, left) if anchor == "start" else WIDTH - RIGHT, y + 11, str(fault.get("name")), anchor=anchor)
+    name = str(fault.get("name"))
+    if left < WIDTH * 0.6:
+        drawing.say(left, y + 11, name)
+    else:
+        drawing.say(left - 6, y + 22, name, anchor="end")
 
 
 def _began_s(fault: Fault) -> float:

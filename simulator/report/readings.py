@@ -8,7 +8,7 @@ from simulator.report import words
 from simulator.report.drawing import COLOURS, Drawing
 
 _WIDTH: Final = 480.0
-_REST_COLOURS: Final = (*COLOURS[1:], "var(--c5)", "var(--c6)", "var(--unknown)")
+_REST_COLOURS: Final = (*COLOURS[1:], "var(--c5)", "var(--c6)", "var(--c7)", "var(--unknown)")
 # Places as the report's accounting names them; one that it names besides is shown under its own name.
 _NAMES: Final = {
     "aggregated": "in a stored window",

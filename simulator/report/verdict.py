@@ -43,10 +43,18 @@ def sentence(report: Report) -> str:
         said += (
             f": all {report['windows_expected']:,} windows of {report.get('sensors', 0):,} sensors are as they must be"
         )
-    lost = report.get("readings_lost_in_crash") or 0
-    if lost:
-        said += f", but for {words.plural(lost, 'reading')} in declared crash seconds"
+    taken = _taken(report)
+    if taken:
+        said += f", but for {words.plural(taken, 'reading')} that declared faults took"
     return said + "."
+
+
+def _taken(report: Report) -> int:
+    """Readings that the faults of the plan are said to have cost."""
+    told = report.get("accounting")
+    if isinstance(told, Mapping):
+        return int(told["lost_on_the_way"] + told["lost_in_crash"] + told["shed"])
+    return report.get("readings_lost_in_crash") or 0
 
 
 def _wrongs(report: Report) -> list[str]:

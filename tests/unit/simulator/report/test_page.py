@@ -88,7 +88,10 @@ def test_key_numbers_are_those_of_the_report(folder: Path) -> None:
 
 
 def test_the_verdict_comes_first_and_in_one_sentence(folder: Path, tmp_path: Path) -> None:
-    assert "all 36 windows of 600 sensors are as they must be, but for 40 readings" in page_of(folder)
+    assert (
+        "all 36 windows of 600 sensors are as they must be, but for 40 readings that declared faults took"
+        in page_of(folder)
+    )
 
     finding = {"gateway": "gw-001", "window_start_ms": 7, "what": "speed <is> wrong"}
     write_made_up_run(tmp_path, ok=False, windows_wrong=1, windows_missing=2, findings=[finding], problems=["late"])
