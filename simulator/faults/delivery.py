@@ -102,12 +102,14 @@ class _Draft:
         self.speaks = np.ones(n, dtype=bool) if silent is None else ~silent
         self.delivered = np.full(n, second, dtype=np.int64)
         self.keeps_clear, self.lost, self.repeated, self.impossible = np.zeros((4, n), dtype=bool)
+        self.has_wrong_clock = np.zeros(n, dtype=bool)
         self.refused_as = np.zeros(n, dtype=np.int64)  # one more than the place in REASONS, 0 for none
         self.struck: dict[str, IntColumn] = {name: sensors.astype(np.int64) for name, sensors in struck.items()}
         self.lost_to: dict[str, IntColumn] = {}
 
     def date_anew(self, rows: BoolColumn, skew_ms: int, refused_as: str | None) -> None:
         self.told = replace(self.told, timestamp_ms=self.told.timestamp_ms + skew_ms * rows)
+        self.has_wrong_clock |= rows
         if refused_as is None:
             self.keeps_clear |= rows
         else:
@@ -187,7 +189,9 @@ class Delivery:
         """Do to the readings of a second what a fault does."""
         fault = one.fault
         if fault.kind is Kind.CLOCK_SKEW:
-            hit = draft.speaks if one.sensors is None else draft.speaks & one.sensors
+            hit = draft.speaks & ~draft.has_wrong_clock  # one wrong clock is enough
+            if one.sensors is not None:
+                hit &= one.sensors
             draft.date_anew(hit, int(fault.numbers["skew_ms"]), fault.refused_as)
         elif fault.numbers.get("share"):
             hit = draft.speaks & (rng.random(len(draft.told)) < fault.numbers["share"])

@@ -76,6 +76,7 @@ class MeteredLink:
 
     def __init__(self, connection: Connection, gateway: str, meter: Meter) -> None:
         self._connection = connection
+        self._subscriptions: list[tuple[str, Callable[[str, bytes], None]]] = []
         self._windows_topic = topics.uplink("windows", gateway)
         self._sensors_topic = topics.uplink("sensors", gateway)
         self._events_topic = topics.uplink("events", gateway)
@@ -136,7 +137,13 @@ class MeteredLink:
                         self._meter.stored(end_s)
             handler(topic, payload)
 
+        self._subscriptions.append((topic_filter, read_along))
         return self._connection.subscribe(topic_filter, read_along)
+
+    def renew(self) -> None:
+        """Ask for all subscriptions again: a broker may have lost them without a word."""
+        for topic_filter, handler in self._subscriptions:
+            self._connection.subscribe(topic_filter, handler)
 
     def on_state(self, callback: Callable[[bool], None]) -> None:
         self._connection.on_state(callback)

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from aggregator.pipeline import Pipeline, PipelineStatistics
 from aggregator.settings import AggregatorSettings
+from aggregator.worker import ACKS_RENEW_MS
 from roadside.contract import topics
-from roadside.runtime.ports import Clock
+from roadside.runtime.hearing import Hearing
+from roadside.runtime.ports import Clock, Side
 from roadside.runtime.settings import load_settings
 from roadside.runtime.store import GatewayStore
 from simulator.city.layout import GatewayPlan
@@ -19,6 +21,7 @@ from simulator.fleet.feed import frame
 from simulator.fleet.gateways import SOURCE, Books, GatewayError, RecentlyHanded
 from simulator.fleet.link import LinkPublisher, MeteredLink
 
+NEVER_MS: Final = 1 << 62
 DARK_LOOK_MS: Final = 1000  # how often a gateway without power is looked at in vain
 
 
@@ -56,6 +59,7 @@ class LocalGateway:
         self._publisher = LinkPublisher(link, self._clock.steady_ms)
         self._recent = RecentlyHanded(self._clock.steady_ms)
         self._unreadable = 0  # of pipelines that have ended
+        self._hearing = Hearing("acknowledgements", "cloud", ACKS_RENEW_MS, NEVER_MS)  # no process that could end
         self._pipeline: Pipeline | None = None  # None without power
         self._open()
         link.subscribe(topics.acks(plan.gateway_id), lambda _topic, payload: acks.put((self, payload)))
@@ -94,7 +98,13 @@ class LocalGateway:
             self.wake_ms = self._clock.steady_ms() + DARK_LOOK_MS
             return
         wake_ms = self._pipeline.tick(self._clock.wall_ms(), self._clock.steady_ms())
+        if self._hearing.look(self._pipeline.silent_ms(self._clock.steady_ms()), self):
+            self._pipeline.try_way(self._clock.wall_ms())
         self.wake_ms = min(wake_ms, self._publisher.pump())
+
+    def renew(self, _side: Side) -> None:
+        """Make the subscriptions anew, as a component does that hears nothing. For its `Hearing`."""
+        self.link.renew()
 
     def step_clock(self, offset_ms: int) -> None:
         """Set the gateway's wall clock to `offset_ms` off the machine's."""

@@ -260,7 +260,8 @@ class DeviceConnection:
         subscription = _Subscription(topic_filter, handler)
         future: Future[None] = Future()
         with self._state:
-            self._subscriptions.append(subscription)
+            if subscription not in self._subscriptions:  # asked for again, it is renewed
+                self._subscriptions.append(subscription)
         if self._admit(future):
             self._send_subscription(subscription, future)
         else:

@@ -210,7 +210,8 @@ class _MemoryConnection:
         return published
 
     def subscribe(self, topic_filter: str, handler: Handler) -> Future[None]:
-        self._handlers.append((topic_filter, handler))
+        if (topic_filter, handler) not in self._handlers:
+            self._handlers.append((topic_filter, handler))
         granted: Future[None] = Future()
         granted.set_result(None)
         return granted

@@ -149,12 +149,12 @@ def test_report_tells_what_was_broken_when_and_what_became_of_it(runs: dict[str,
     by_kind = {fault["kind"]: fault for fault in faults}
     assert by_kind["power-cut"]["readings_lost"] > 0
     assert by_kind["loss"]["readings_lost"] == by_kind["loss"]["readings_struck"] > 0
-    assert report["component_restarts"] >= 4
+    assert report["component_restarts"] >= 2  # some ends meet a process that is down
     assert report["readings_late"] > 0
 
 
 def test_report_has_every_promised_figure(runs: dict[str, Run]) -> None:
-    for run in runs.values():
+    for run in (run for name, run in runs.items() if name != "raw"):  # which has no gateways, and a report of its own
         report = run.report
         assert report.keys() >= KEYS
         assert report["latency_s"].keys() == {"p50", "p95", "max"}

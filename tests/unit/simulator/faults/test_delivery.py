@@ -192,6 +192,18 @@ def test_a_sensor_with_a_wrong_clock_dates_its_readings_anew_and_is_refused_or_l
             assert (plan.delivered_second[rows] != end_second + 2).all()
 
 
+def test_of_two_wrong_clocks_a_sensor_has_the_first() -> None:
+    behind = at_some_sensors(Kind.CLOCK_SKEW, [3, 4], SENSORS, skew_ms=-86_400_500)
+    ahead = Struck(
+        Fault("ahead", Kind.CLOCK_SKEW, whole_run=True, numbers={"skew_ms": 7_200_500}), (0,), behind.sensors
+    )
+    for second, plan in enumerate(plans([behind, ahead])):
+        assert [REASONS[place] for place in plan.refused_as.tolist()] == ["too_late", "too_late"]
+        told_ms = START_MS + 1000 * second + wrong_offsets(plan.refused.sensor) - 86_400_500
+        assert (plan.refused.timestamp_ms == told_ms).all()
+        assert not len(plan.struck["ahead"])
+
+
 def wrong_offsets(sensors: np.ndarray) -> np.ndarray:
     return sensors * 997 % 1000
 

@@ -125,6 +125,15 @@ def test_a_throttled_gateway_sends_later_or_nothing_and_all_of_it_in_the_end(sit
     assert site.stored() == 30 * PLAN.sensor_count
 
 
+def test_a_gateway_that_hears_nothing_subscribes_anew_as_a_component_does(site: Site) -> None:
+    connection = site.cloud.connect(PLAN.gateway_id)
+    connection._handlers.clear()  # type: ignore[attr-defined]  # the broker forgets without a word
+    site.measure(60)
+    assert site.gateway.statistics().uplink.acknowledged == 0
+    site.measure(120)
+    assert site.gateway.statistics().uplink.acknowledged > 10
+
+
 def test_every_sort_of_poison_is_refused_once_and_counted_once_whatever_happens_then(site: Site) -> None:
     settings = load_settings(AggregatorSettings, CONFIGURATION)
     registry = settings.registry()
