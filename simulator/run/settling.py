@@ -7,8 +7,9 @@ from aggregator.settings import CORRECTION_DELAY_MS, MIN_IDLE_GRACE_MS
 from simulator.fleet.fleet import Fleet
 from simulator.run.options import RunOptions
 from simulator.run.target import Events
-from simulator.verification.judging import FEED_TAIL_S, READING_INTERVAL_MS
+from simulator.verification.judging import FEED_TAIL_S
 from simulator.verification.oracle import AlertTruth
+from simulator.verification.windows import READING_INTERVAL_MS
 
 PATIENCE_S: Final = 240.0  # a message whose acknowledgement was lost is sent again after 30, 60, 120 s
 ALLOWANCE_S: Final = 300.0  # of the run's time for settling; what takes longer goes on with the machine's

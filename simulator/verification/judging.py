@@ -19,9 +19,8 @@ from simulator.verification.alerts import AlertVerdict, verify_alerts
 from simulator.verification.oracle import Oracle, SegmentFacts, SegmentTruth
 from simulator.verification.record import RunRecord
 from simulator.verification.sensors import SensorVerdict, verify_sensors
-from simulator.verification.windows import Verdict, starts_by_gateway, verify
+from simulator.verification.windows import READING_INTERVAL_MS, Verdict, starts_by_gateway, verify
 
-READING_INTERVAL_MS: Final = 1000
 FEED_TAIL_S: Final = 2  # in which comes what is under way after the last second of measuring
 CORRECTED_MS: Final = 1000 * AggregatorSettings().correction_seconds  # after that a closed window changes no more
 

@@ -4,6 +4,7 @@ The oracle knows windows of one length. A gateway that could not send for long h
 window is compared with the sum of the truth over its span. Quantiles do not add, so of those it is not asked.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,12 +16,14 @@ from roadside.contract.summary import SegmentSummary, SpeedSketch, WindowSummary
 from simulator.city.layout import City, GatewayPlan
 from simulator.faults.delivery import NO_SPEED, Readings
 from simulator.verification.oracle import SegmentTruth
+from simulator.verification.summing import SLOWEST_DKMH
 
 QUANTILES: Final = (("p15_kmh", 0.15), ("p50_kmh", 0.50), ("p85_kmh", 0.85))
 SKETCH_ERROR: Final = 0.01
 ROUNDING: Final = 1e-9
 MAX_FINDINGS: Final = 50
 MAX_OCCUPANCY_PERMILLE: Final = 1000
+READING_INTERVAL_MS: Final = 1000
 
 NO_TRUTH: Final = SegmentTruth(0, 0, 0, 0, 0, 0, None, None, 0, 0, None, None, None)
 
@@ -329,13 +332,19 @@ class _Risk:
     vehicle_count: int = 0
     speed_sum_dkmh: int = 0
     speed_square_sum: int = 0
+    pace_sum_ms_per_km: int = 0
+    occupied_ms: int = 0
+    observed_ms: int = 0
 
-    def add(self, vehicles: int, speed_dkmh: int) -> None:
+    def add(self, vehicles: int, speed_dkmh: int, occupancy_permille: int) -> None:
         self.readings += 1
         self.vehicle_count += vehicles
+        self.occupied_ms += occupancy_permille * READING_INTERVAL_MS // 1000
+        self.observed_ms += READING_INTERVAL_MS
         if speed_dkmh != NO_SPEED:
             self.speed_sum_dkmh += vehicles * speed_dkmh
             self.speed_square_sum += vehicles * speed_dkmh**2
+            self.pace_sum_ms_per_km += vehicles * math.floor(36_000_000 / max(speed_dkmh, SLOWEST_DKMH) + 0.5)
 
     def add_all(self, other: "_Risk") -> None:
         for name in self.__dataclass_fields__:
@@ -348,6 +357,9 @@ class _Risk:
             ("vehicle_count", expected.vehicle_count, told.vehicle_count, self.vehicle_count),
             ("speed_sum_dkmh", expected.speed_sum, told.speed_sum_dkmh, self.speed_sum_dkmh),
             ("speed_square_sum", expected.speed_square_sum, told.speed_square_sum, self.speed_square_sum),
+            ("pace_sum_ms_per_km", expected.pace_sum, told.pace_sum_ms_per_km, self.pace_sum_ms_per_km),
+            ("occupied_ms", expected.occupied_ms, told.occupied_ms, self.occupied_ms),
+            ("observed_ms", expected.observed_ms, told.observed_ms, self.observed_ms),
         ):
             if not truth - may_miss <= stored <= truth:
                 words = f"{name} is {stored}, should be {truth - may_miss} to {truth}"
@@ -378,8 +390,9 @@ def _at_risk_by_window(
         if row[-1] <= MAX_OCCUPANCY_PERMILLE  # others are refused in any case
     }
     risks: dict[tuple[int, int], _Risk] = defaultdict(_Risk)
-    for sensor, timestamp_ms, vehicles, speed_dkmh, _ in rows:
-        risks[timestamp_ms - timestamp_ms % window_ms, segment_of[sensor]].add(vehicles, speed_dkmh)
+    for sensor, timestamp_ms, vehicles, speed_dkmh, occupancy_permille in rows:
+        start_ms = timestamp_ms - timestamp_ms % window_ms
+        risks[start_ms, segment_of[sensor]].add(vehicles, speed_dkmh, occupancy_permille)
     return risks
 
 

@@ -324,7 +324,7 @@ def test_what_is_missing_is_no_more_than_the_readings_at_risk_add_up_to(
     at_risk = {GATEWAY: [readings.rows(np.array(lost))]}
     stored = windows_of(city, lose(readings, lost[:1]))
     assert verify(city, truth, stored, at_risk).windows_wrong == 0
-    for field in ("speed_sum_dkmh", "speed_square_sum"):
+    for field in ("speed_sum_dkmh", "speed_square_sum", "pace_sum_ms_per_km", "occupied_ms", "observed_ms"):
         damaged = {key: list(windows) for key, windows in stored.items()}
         damage(damaged, (GATEWAY, START_MS), lambda s, name=field: replace(s, **{name: getattr(s, name) // 2}))  # type: ignore[misc]
         *_, what = only_finding(verify(city, truth, damaged, at_risk))
