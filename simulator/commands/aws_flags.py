@@ -73,7 +73,7 @@ def may_begin(options: RunOptions, *, dry_run: bool, yes: bool) -> bool:
     from cloud.capacity.prices import load_prices
     from simulator.city.layout import make_city
     from simulator.fleet.claiming import read_folder
-    from simulator.run.aws_plan import estimate, explanation, refuse_caps_too_low
+    from simulator.run.aws_plan import CapError, estimate, explanation, refuse_caps_too_low
     from simulator.run.aws_site import discover, reach, refuse_foreign_city
     from simulator.run.aws_target import certificates_folder, claim_pair
 
@@ -94,5 +94,10 @@ def may_begin(options: RunOptions, *, dry_run: bool, yes: bool) -> bool:
     if dry_run:
         console.print("This was a dry run: nothing was made, changed or published.")
         return False
-    most = estimated.most_messages(aws)
-    return yes or typer.confirm(f"Publish at most {most:,} messages to account {site.account}, region {site.region}?")
+    question = f"Publish at most {estimated.most_messages(aws):,} messages to account {site.account}, {site.region}?"
+    try:
+        if not yes and not typer.confirm(question):
+            raise CapError("nothing was published: the question was answered with no")
+    except typer.Abort as error:
+        raise CapError("nothing was published, since nobody answered the question: give --yes") from error
+    return True

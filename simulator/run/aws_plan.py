@@ -24,7 +24,7 @@ _NOT_CHARGED: Final = frozenset({"Greengrass"})  # simulated gateways are device
 
 
 class CapError(ValueError):
-    """A cap that the run would exceed."""
+    """A cap that the run would exceed, or that nobody has agreed to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from simulator.city.layout import City
 from simulator.city.traffic import CityTraffic
 from simulator.faults.conductor import Conductor
 from simulator.faults.delivery import Delivery
-from simulator.faults.schedule import SLICES, Schedule
+from simulator.faults.schedule import LASTING, SINGLE, SLICES, Schedule
 from simulator.fleet.feed import CityFeed, gateway_of_sensor
 from simulator.fleet.fleet import Fleet
 from simulator.fleet.pace import REAL_TIME
@@ -104,6 +104,13 @@ def conduct(
         recorder = Recorder(options, fleet, feed, target.events, start_ms)
         conducted = Conducted(oracle, feed, faults, recorder, start_ms, rolling, soak)
 
+        asked_for = {fault.name for fault in options.faults.faults}
+        of_readings = [
+            one.fault
+            for one in planned.struck
+            if one.fault.name in asked_for and one.fault.kind not in LASTING | SINGLE
+        ]
+
         def on_second(second: int) -> None:
             interruption.can_finish()
             if second % EXCLUSIONS_EVERY_S == 0:
@@ -114,6 +121,7 @@ def conduct(
                 real.measure()
             recorder.take(second + 1.0)
             active = [f"{fault} {gateway}" for fault, gateway in faults.active()]
+            active += [fault.name for fault in of_readings if fault.active(second)]
             dashboard.show(View(recorder.latest, options.duration_s, recorder.latency_s(), recorder.backlog(), active))
 
         def is_over() -> bool:

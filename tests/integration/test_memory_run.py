@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from rich.console import Console
 
 from simulator.faults.kinds import Kind
 from simulator.faults.plan import Fault, FaultPlan
+from simulator.run import run as run_module
 from simulator.run.interruption import Interruption
+from simulator.run.memory_target import MemoryTarget
 from simulator.run.options import Break, RunOptions, TargetName
 from simulator.run.report import Report, print_report
 from simulator.run.run import run
@@ -97,3 +100,22 @@ def test_interrupted_run_is_verified_and_reported_like_a_shorter_one_also_in_its
     assert report["windows_stored"] == report["windows_expected"] > 0
     again = read_record(tmp_path)
     assert again.duration_s == 23
+
+
+class _Capped(MemoryTarget):
+    """Takes no more readings when it holds so many windows, as a cap would have it."""
+
+    @property
+    def is_spent(self) -> bool:  # type: ignore[override]
+        return len(self.windows()) >= 8
+
+
+def test_cap_ends_the_readings_and_what_there_were_is_verified_yet_not_all_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "open_target", lambda _o, _c, pace, *_: nullcontext(_Capped(pace.clock.wall_ms)))
+    report = fast_run(tmp_path)
+    assert (report["ok"], report["interrupted"], report["findings"]) == (False, False, [])
+    assert 20 <= report["duration_s"] < 60
+    assert report["problems"] == [f"the cap ended the readings after {report['duration_s']} of 60 s"]
+    assert report["windows_stored"] == report["windows_expected"] >= 8
