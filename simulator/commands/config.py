@@ -61,13 +61,21 @@ def read_config(path: Path, flags: Mapping[str, TyperOption], context: typer.Con
         flag = flags.get(key)
         if flag is None:
             mistakes.append(f"{path}: {key} = {_shown(value)}: there is no such key; {_advice(key, flags)}")
-        elif not _fits(value, flag) or not _accepted(value, flag, context):
+        elif _type_of(flag) is str and _is_number(value):
+            values[flag.name] = str(value)  # a word or a number, as a speed is
+        elif not _fits(value, flag):
             mistakes.append(f"{path}: {key} = {_shown(value)}: give {_allowed(flag)}")
+        elif refusal := _refusal(value, flag, context):
+            mistakes.append(f"{path}: {key} = {_shown(value)}: {refusal}")
         else:
             values[flag.name] = value
     if mistakes:
         raise ConfigError("\n".join(mistakes))
     return values
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _fits(value: object, flag: TyperOption) -> bool:
@@ -80,12 +88,13 @@ def _fits(value: object, flag: TyperOption) -> bool:
     return isinstance(value, (int, float) if expected is float else expected)
 
 
-def _accepted(value: object, flag: TyperOption, context: typer.Context) -> bool:
+def _refusal(value: object, flag: TyperOption, context: typer.Context) -> str | None:
+    """Why the flag does not take the value, in its own words where it has a check of its own; None if it does."""
     try:
         flag.process_value(context, value)
-    except typer.BadParameter:
-        return False
-    return True
+    except typer.BadParameter as error:
+        return error.message if flag.callback is not None else f"give {_allowed(flag)}"
+    return None
 
 
 def _allowed(flag: TyperOption) -> str:

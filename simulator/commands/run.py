@@ -2,107 +2,46 @@
 
 import sys
 from dataclasses import replace
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from simulator.commands import aws_flags
-from simulator.commands.config import from_file
+from simulator.commands import run_flags as flags
 from simulator.commands.scenario import ScenarioFile, StartTimeOfDay, chosen_scenario
 from simulator.commands.terminal import console, failure
-from simulator.commands.windows import window_option
 from simulator.faults.plan import FaultPlan, joined, read_plan
-from simulator.faults.ready_made import WORDS, ready_made
+from simulator.faults.ready_made import ready_made
 from simulator.fleet.pace import REAL_TIME
 from simulator.run.options import Break, Mode, NucleusProfile, RunOptions, TargetName, speed_of
 
 
-def _checked_speed(speed: str) -> str:
-    """The flag as it is, if it is a speed."""
-    try:
-        speed_of(speed)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    return speed
-
-
-ChaosWord = StrEnum("ChaosWord", {word.upper().replace("-", "_"): word for word in WORDS})  # type: ignore[misc]
-
-
 def run(
-    config: Annotated[  # noqa: ARG001 - `from_file` has made defaults of it
-        Path | None,
-        typer.Option(
-            is_eager=True, callback=from_file, help="TOML file with any of these flags; a flag given here wins."
-        ),
-    ] = None,
-    mode: Annotated[
-        Mode, typer.Option(help="edge: gateways send summaries. raw: every sensor sends each of its readings.")
-    ] = Mode.EDGE,
-    sensors: Annotated[int, typer.Option(min=1, help="Lane sensors in the city, one reading a second each.")] = 50_000,
-    gateways: Annotated[int, typer.Option(min=1, help="Roadside gateways that share them.")] = 200,
-    gateways_real: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Gateways that run as real component processes over real IPC: 2, or none where these cannot be "
-            "(--target memory, --speed) and on AWS.",
-        ),
-    ] = None,
-    duration: Annotated[int, typer.Option(min=1, help="Seconds of traffic.")] = 60,
-    hours: Annotated[
-        float | None,
-        typer.Option(
-            min=0.001,
-            help="Instead of --duration: a soak of so many hours. Restarts every part in turn and looks for leaks.",
-        ),
-    ] = None,
-    ramp_up_s: Annotated[
-        int,
-        typer.Option(min=0, help="Seconds of these over which the gateways connect and begin, one after the other."),
-    ] = 0,
-    window_s: Annotated[int, window_option()] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same traffic and faults.")] = 1,
+    config: flags.Config = None,  # noqa: ARG001 - `from_file` has made defaults of it
+    sensors: flags.Sensors = 50_000,
+    gateways: flags.Gateways = 200,
+    gateways_real: flags.GatewaysReal = None,
+    profile: flags.Profile = NucleusProfile.CLASSIC,
+    mode: flags.Mode = Mode.EDGE,
+    window_s: flags.WindowS = 10,
+    seed: flags.Seed = 1,
+    duration: flags.Duration = 60,
+    hours: flags.Hours = None,
+    ramp_up_s: flags.RampUpS = 0,
+    speed: flags.Speed = "1",
     scenario: ScenarioFile = None,
     start_time_of_day: StartTimeOfDay = None,
-    profile: Annotated[NucleusProfile, typer.Option(help="Nucleus of the real gateways.")] = NucleusProfile.CLASSIC,
-    chaos: Annotated[
-        list[ChaosWord] | None,
-        typer.Option(help="A ready-made plan of faults by its kind; give it several times, or all."),
-    ] = None,
-    faults: Annotated[
-        Path | None,
-        typer.Option(help="A plan of faults (TOML), such as simulator/examples/bad-day.toml; see docs/faults.md."),
-    ] = None,
-    break_window: Annotated[
-        Break, typer.Option(help="Damage a stored window or the lake before verification, to see that it is found.")
-    ] = Break.NONE,
-    target: Annotated[
-        TargetName,
-        typer.Option(
-            help="What stands behind the gateways: the local cloud, its rules alone in this process, or a stack on AWS."
-        ),
-    ] = TargetName.LOCAL,
-    speed: Annotated[
-        str,
-        typer.Option(
-            callback=_checked_speed,
-            metavar="N|max",
-            help="Let the time of the readings go N times as fast, or as fast as work allows.",
-        ),
-    ] = "1",
-    auth: Annotated[bool, typer.Option(help="Enforce IAM and IoT policies in the local cloud.")] = True,
-    archive: Annotated[
-        bool, typer.Option(help="Keep the raw readings in the folder, for `verify` to judge the run again.")
-    ] = True,
-    out: Annotated[Path, typer.Option(help="Folder for reports, the archive, logs and databases.")] = Path("out"),
-    html: Annotated[bool, typer.Option(help="Draw the run into report.html, to be looked at.")] = True,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the cloud in the background after the report, and tell what to ask it.")
-    ] = False,
+    chaos: flags.Chaos = None,
+    faults: flags.Faults = None,
+    break_window: flags.BreakWindow = Break.NONE,
+    target: flags.Target = TargetName.LOCAL,
+    auth: flags.Auth = True,
+    keep: flags.Keep = False,
+    out: flags.Out = Path("out"),
+    archive: flags.Archive = True,
+    html: flags.Html = True,
     stage: aws_flags.Stage = None,
     endpoint: aws_flags.Endpoint = None,
     certificates: aws_flags.Certificates = None,
@@ -114,7 +53,9 @@ def run(
     dry_run: aws_flags.DryRun = False,
     yes: aws_flags.Yes = False,
 ) -> None:
-    """Run the whole path in real time and verify every window and alert.
+    """Run the whole path, sensors to alerts, and verify every window and alert.
+
+    For example: run --sensors 2000 --gateways 8 --duration 30 --ramp-up-s 5 --chaos all
 
     Exit code 0 if nothing is missing or wrong, 1 if something is, 2 if the run could not take place, 130 if it was
     interrupted: Ctrl-C ends the readings, and verifies and reports those that there were.

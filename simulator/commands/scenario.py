@@ -11,10 +11,16 @@ from simulator.city.scenario import Scenario, ScenarioError, read_scenario
 
 ScenarioFile = Annotated[
     Path | None,
-    typer.Option(help="TOML file with weather, surges, closures, incidents: simulator/examples/scenarios has some."),
+    typer.Option(
+        rich_help_panel="Course",
+        help="TOML file with weather, surges, closures, incidents: simulator/examples/scenarios has some.",
+    ),
 ]
 StartTimeOfDay = Annotated[
-    str | None, typer.Option(metavar="HH:MM", help="Local time at which the run starts; 07:54 or the scenario's.")
+    str | None,
+    typer.Option(
+        metavar="HH:MM", rich_help_panel="Course", help="Local time at which the run starts; 07:54 or the scenario's."
+    ),
 ]
 
 

@@ -7,9 +7,9 @@ import typer
 HELP = "Length of a window in seconds; divides an hour, so that windows of all gateways begin together."
 
 
-def window_option(help_text: str = HELP, *, max_s: int = 3600) -> Any:
+def window_option(help_text: str = HELP, *, max_s: int = 3600, rich_help_panel: str | None = None) -> Any:
     """The option, with its bounds and its check."""
-    return typer.Option(min=1, max=max_s, callback=_divides_an_hour, help=help_text)
+    return typer.Option(min=1, max=max_s, callback=_divides_an_hour, help=help_text, rich_help_panel=rich_help_panel)
 
 
 def shortest_window_s(interval_ms: int) -> int:

@@ -21,6 +21,12 @@ class Colour(StrEnum):
     BLUE = "blue"
 
 
+def _even(pace: str) -> str:
+    if pace != "max" and float(pace) % 2:
+        raise typer.BadParameter(f"{pace} is odd; give an even number, or max")
+    return pace
+
+
 def make_app(seen: dict[str, Any]) -> typer.Typer:
     app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -33,8 +39,9 @@ def make_app(seen: dict[str, Any]) -> typer.Typer:
         first: Colour = Colour.RED,
         gloss: bool = True,
         out: Path = Path("out"),
+        pace: Annotated[str, typer.Option(callback=_even)] = "2",
     ) -> None:
-        seen.update(coats=coats, most_usd=most_usd, colour=colour, first=first, gloss=gloss, out=out)
+        seen.update(coats=coats, most_usd=most_usd, colour=colour, first=first, gloss=gloss, out=out, pace=pace)
 
     return app
 
@@ -50,7 +57,7 @@ def paint(tmp_path: Path, toml: str, *arguments: str) -> tuple[Result, dict[str,
 
 
 def test_file_sets_flags_of_every_kind(tmp_path: Path) -> None:
-    toml = 'coats = 3\nmost-usd = 2\ncolour = ["red", "blue"]\nfirst = "blue"\ngloss = false\nout = "x/y"\n'
+    toml = 'coats = 3\nmost-usd = 2\ncolour = ["red", "blue"]\nfirst = "blue"\ngloss = false\nout = "x/y"\npace = 4\n'
     result, seen = paint(tmp_path, toml)
     assert result.exit_code == 0, result.output
     assert seen == {
@@ -60,6 +67,7 @@ def test_file_sets_flags_of_every_kind(tmp_path: Path) -> None:
         "first": Colour.BLUE,
         "gloss": False,
         "out": Path("x/y"),
+        "pace": "4",
     }
 
 
@@ -70,9 +78,8 @@ def test_command_line_wins_and_what_neither_says_has_its_default(tmp_path: Path)
 
 
 def test_every_mistake_is_named_at_once_with_file_key_value_and_remedy(tmp_path: Path) -> None:
-    toml = (
-        "coats = 4\nmost-usd = true\ncolour = \"red\"\nfirst = 'green'\ngloss = 1\nout = 3\nglos = true\nmost_usd = 1\n"
-    )
+    toml = "coats = 4\nmost-usd = true\ncolour = \"red\"\nfirst = 'green'\ngloss = 1\nout = 3\nglos = true\n"
+    toml += "most_usd = 1\npace = '3'\n"
     result, seen = paint(tmp_path, toml)
     said = " ".join(result.output.replace("│", " ").split())
     assert (result.exit_code, seen) == (2, {})
@@ -84,6 +91,7 @@ def test_every_mistake_is_named_at_once_with_file_key_value_and_remedy(tmp_path:
         "c.toml: gloss = 1: give true or false",
         "c.toml: out = 3: give a string",
         "c.toml: glos = true: there is no such key; did you mean gloss?",
+        'c.toml: pace = "3": 3 is odd; give an even number, or max',
         "c.toml: most_usd = 1: there is no such key; did you mean most-usd?",
     ):
         assert words in said
