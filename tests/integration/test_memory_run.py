@@ -89,9 +89,7 @@ class _Presses(Interruption):
 
 def test_interrupted_run_is_verified_and_reported_like_a_shorter_one_also_in_its_ramp(tmp_path: Path) -> None:
     late = Fault("late", Kind.DELAY, whole_run=True, numbers={"share": 0.05, "least_delay_s": 5, "most_delay_s": 30})
-    away = Fault("away", Kind.CLOUD_OUTAGE, start_s=15, duration_s=30)
-    dark = Fault("dark", Kind.POWER_CUT, start_s=18, duration_s=30, gateways=(1,))
-    report = fast_run(tmp_path, _Presses(23), sensors=400, ramp_up_s=40, faults=FaultPlan((late, away, dark)))
+    report = fast_run(tmp_path, _Presses(23), sensors=400, ramp_up_s=40, faults=FaultPlan((late,)))
     assert (report["ok"], report["findings"], report["problems"]) == (True, [], [])
     assert (report["interrupted"], report["duration_s"], report["duration_planned_s"]) == (True, 23, 60)
     # Of four gateways with 100 sensors each, those that begin at 0, 10 and 20 s were on.
