@@ -85,6 +85,7 @@ class Fleet:
         self._late: dict[int, list[LateConnection]] = defaultdict(list)  # by the second in which they connect
         self._opening: list[Future[None]] = []
         self._books: dict[str, Books] = {}
+        self._at_risk: dict[str, list[Readings]] = {}
         self._closing = ExitStack()
 
     def __enter__(self) -> "Fleet":
@@ -164,8 +165,9 @@ class Fleet:
         return frozenset(named)
 
     def close_books(self) -> None:
-        """Read the books of gateways that are no processes; after the last reading, and before the fleet ends."""
+        """Read the books of gateways that are no components; after the last reading, and before the fleet ends."""
         self._books = {local.gateway_id: local.books() for local in self.local}
+        self._at_risk = {local.gateway_id: local.at_risk() for local in self.local}
 
     def books(self) -> dict[str, Books]:
         """By gateway, what it says it has done with its readings; after the fleet has ended."""
@@ -173,7 +175,8 @@ class Fleet:
 
     def at_risk(self) -> dict[str, list[Readings]]:
         """By gateway, readings that were handed over just before it ended, and that it may have lost."""
-        return {gateway.gateway_id: gateway.at_risk() for gateway in self.gateways}
+        open_books = [gateway for gateway in self.gateways if gateway.gateway_id not in self._at_risk]
+        return self._at_risk | {gateway.gateway_id: gateway.at_risk() for gateway in open_books}
 
     def serve(self, seconds: float) -> None:
         """Let the gateways go on without new readings."""
