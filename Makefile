@@ -62,7 +62,7 @@ check: $(VENV_READY)
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-bench: $(VENV_READY) $(BENCH_READY) layer
+bench: $(VENV_READY) $(CLOUD_READY) $(BENCH_READY) layer
 	@.venv/bin/python -m tests.performance.bench $(ARGS)
 
 build:

@@ -177,6 +177,8 @@ def _city_figures(directory: Path, progress: Callable[[str], None]) -> dict[str,
         figures[f"edge_{sensors}_of_generator"] = round(edge.realtime_factor / generator, 4)
         figures[f"edge_{sensors}_cpu_us_per_reading"] = round(1e6 * edge.cpu_s_per_s / sensors, 2)
         figures[f"edge_{sensors}_rss_mb"] = round(edge.rss_mb)
+    progress("readings published one by one")
+    figures["raw_broker_readings_per_s"], figures["raw_stored_readings_per_s"] = city.raw_rates(directory)
     small, large = city.SIZES[0], city.SIZES[-1]
     for what in ("generator", "edge"):
         slow, fast = figures[f"{what}_{large}_realtime"], figures[f"{what}_{small}_realtime"]
