@@ -23,7 +23,7 @@ REPOSITORY: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = (REPOSITORY / "docs" / "tutorial.md").read_text(encoding="utf-8")
 SECTIONS: Final = dict(re.findall(r"^## \d\. (.*?)\n(.*?)(?=^## |\Z)", PAGE, flags=re.DOTALL | re.MULTILINE))
 WALKS: Final = (("A small city", "What it saves, and what it costs"), ("A bad day",), ("A playground",))
-TIMEOUT_S: Final = 240
+TIMEOUT_S: Final = 420
 
 pytestmark = [
     pytest.mark.local_cloud,
