@@ -25,11 +25,11 @@ class LateConnection:
         """Connect, from any thread, once. Raises what `connect` raises."""
         connection = self._connect(self._gateway)
         with self._lock:
-            self._connection = connection
             for topic_filter, handler in self._subscriptions:
                 connection.subscribe(topic_filter, handler)
             for callback in self._state_callbacks:
                 connection.on_state(callback)
+            self._connection = connection  # last: what is published from now on may be answered at once
         for callback in self._state_callbacks:
             callback(True)
 
