@@ -19,5 +19,6 @@ def failure(error: Exception) -> typer.Exit:
         error = DiskFullError(
             f"no room left to write {error.filename or 'a file'}: make room on that disk and begin again"
         )
-    console.print(f"[red]{type(error).__name__}[/red]: {escape(str(error))}", highlight=False)
+    # A path that a line break has torn can be neither clicked nor pasted.
+    console.print(f"[red]{type(error).__name__}[/red]: {escape(str(error))}", highlight=False, soft_wrap=True)
     return typer.Exit(2)
