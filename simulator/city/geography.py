@@ -8,11 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from simulator.city.layout import City
 
 CENTRE_LATITUDE, CENTRE_LONGITUDE = 54.8, 2.3
 METRES_PER_DEGREE = 111_320.0
@@ -99,32 +94,3 @@ class Grid:
     @staticmethod
     def _eastward(row: int) -> bool:
         return row % 2 == 0
-
-
-def segment_lines(city: City) -> list[tuple[Place, ...]]:
-    """Each segment's way in driving direction, by segment number; one begins where the one upstream of it ends."""
-    middles = [(segment.latitude, segment.longitude) for segment in city.segments()]
-    lines: list[tuple[Place, ...]] = [()] * len(middles)
-    for corridor in city.corridors:
-        numbers = corridor.segment_numbers
-        ends = [_between(middles[one], middles[other]) for one, other in pairwise(numbers)]
-        first, last = middles[numbers[0]], middles[numbers[-1]]
-        if ends:
-            borders = [_beyond(ends[0], first), *ends, _beyond(ends[-1], last)]
-        else:
-            half_deg = (
-                float(city.network.length_m[slice(*city.segment_cells[numbers[0]])].sum()) / 2 / METRES_PER_DEGREE
-            )
-            borders = [(first[0], round(first[1] - half_deg, 6)), (first[0], round(first[1] + half_deg, 6))]
-        for number, (begins, ends_at) in zip(numbers, pairwise(borders), strict=True):
-            lines[number] = begins, middles[number], ends_at
-    return lines
-
-
-def _between(one: Place, other: Place) -> Place:
-    return round((one[0] + other[0]) / 2, 6), round((one[1] + other[1]) / 2, 6)
-
-
-def _beyond(border: Place, middle: Place) -> Place:
-    """The border on the other side of a middle."""
-    return round(2 * middle[0] - border[0], 6), round(2 * middle[1] - border[1], 6)

@@ -7,11 +7,12 @@ feature stands on a line, and the same city gives the same bytes.
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from simulator.city.catalogue import catalogue_of
-from simulator.city.geography import Place, segment_lines
+from simulator.city.geography import METRES_PER_DEGREE, Place
 from simulator.city.layout import City
 
 Feature = dict[str, Any]
@@ -94,3 +95,32 @@ def _ring(south_west: Place, north_east: Place) -> list[Place]:
     """A rectangle counterclockwise, closed."""
     (south, west), (north, east) = south_west, north_east
     return [(south, west), (south, east), (north, east), (north, west), (south, west)]
+
+
+def segment_lines(city: City) -> list[tuple[Place, ...]]:
+    """Each segment's way in driving direction, by segment number; one begins where the one upstream of it ends."""
+    middles = [(segment.latitude, segment.longitude) for segment in city.segments()]
+    lines: list[tuple[Place, ...]] = [()] * len(middles)
+    for corridor in city.corridors:
+        numbers = corridor.segment_numbers
+        ends = [_between(middles[one], middles[other]) for one, other in pairwise(numbers)]
+        first, last = middles[numbers[0]], middles[numbers[-1]]
+        if ends:
+            borders = [_beyond(ends[0], first), *ends, _beyond(ends[-1], last)]
+        else:
+            half_deg = (
+                float(city.network.length_m[slice(*city.segment_cells[numbers[0]])].sum()) / 2 / METRES_PER_DEGREE
+            )
+            borders = [(first[0], round(first[1] - half_deg, 6)), (first[0], round(first[1] + half_deg, 6))]
+        for number, (begins, ends_at) in zip(numbers, pairwise(borders), strict=True):
+            lines[number] = begins, middles[number], ends_at
+    return lines
+
+
+def _between(one: Place, other: Place) -> Place:
+    return round((one[0] + other[0]) / 2, 6), round((one[1] + other[1]) / 2, 6)
+
+
+def _beyond(border: Place, middle: Place) -> Place:
+    """The border on the other side of a middle."""
+    return round(2 * middle[0] - border[0], 6), round(2 * middle[1] - border[1], 6)

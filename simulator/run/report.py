@@ -79,13 +79,22 @@ def read_report(path: Path) -> Report:
     return report
 
 
+def _latencies(report: Report) -> list[tuple[str, str]]:
+    if report["latency_missing_because"]:
+        return [("latencies", report["latency_missing_because"])]
+    named = (
+        ("window end to table (s)", report["latency_s"]),
+        ("window end to alert in SQS (s)", report["alert_latency_s"]),
+        ("window's closing to alert (s)", report["alert_latency_from_closing_s"]),
+    )
+    return [(name, ", ".join(f"{share} {told[share]}" for share in ("p50", "p95", "max"))) for name, told in named]
+
+
 def print_report(report: Report, console: Console) -> None:
     """The summary a person looks at first."""
     table = Table(title="Roadside run", show_header=False, title_justify="left")
     table.add_column(style="cyan")
     table.add_column(justify="right")
-    latency, alert = report["latency_s"], report["alert_latency_s"]
-    closing = report["alert_latency_from_closing_s"]
     rows: list[tuple[str, str]] = [
         (
             "sensors on gateways",
@@ -103,13 +112,11 @@ def print_report(report: Report, console: Console) -> None:
         ("messages published", f"{report['messages_published']:,} instead of {report['raw_messages']:,}"),
         ("bytes published", f"{report['bytes_published']:,} instead of {report['raw_bytes']:,}"),
         ("fewer messages, bytes", f"{_times(report['message_reduction'])}, {_times(report['byte_reduction'])}"),
-        ("window end to table (s)", f"p50 {latency['p50']}, p95 {latency['p95']}, max {latency['max']}"),
-        ("window end to alert in SQS (s)", f"p50 {alert['p50']}, p95 {alert['p95']}, max {alert['max']}"),
-        ("window's closing to alert (s)", f"p50 {closing['p50']}, p95 {closing['p95']}, max {closing['max']}"),
+        *_latencies(report),
         ("real-time factor", f"{report['realtime_factor']}"),
         ("fleet process", f"{report['fleet_cpu_cores']} cores"),
         *[("memory of " + each["process"], _of_memory(each)) for each in report["memory"] if report["soak"]],
-        ("Aggregator process", f"{report['aggregator_rss_mb']} MB"),
+        *([("Aggregator process", f"{report['aggregator_rss_mb']} MB")] if report["gateways_real"] else []),
     ]
     for name, value in rows:
         table.add_row(name, value)

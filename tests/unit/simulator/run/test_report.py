@@ -53,6 +53,7 @@ REPORT: dict[str, Any] = {
         "lost_in_crash": 40,
         "remainder": 0,
     },
+    "latency_missing_because": None,
     "latency_s": {"p50": 2.2, "p95": 2.9, "max": None},
     "alert_latency_s": {"p50": 2.3, "p95": 2.8, "max": 3.1},
     "alert_latency_from_closing_s": {"p50": 0.3, "p95": 0.8, "max": 1.1},
