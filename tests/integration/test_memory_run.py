@@ -114,6 +114,6 @@ def test_cap_ends_the_readings_and_what_there_were_is_verified_yet_not_all_well(
     monkeypatch.setattr(run_module, "open_target", lambda _o, _c, pace, *_: nullcontext(_Capped(pace.clock.wall_ms)))
     report = fast_run(tmp_path)
     assert (report["ok"], report["interrupted"], report["findings"]) == (False, False, [])
-    assert 20 <= report["duration_s"] < 60
+    assert 10 < report["duration_s"] < 60  # the first window is short where the run begins within it
     assert report["problems"] == [f"the cap ended the readings after {report['duration_s']} of 60 s"]
     assert report["windows_stored"] == report["windows_expected"] >= 8

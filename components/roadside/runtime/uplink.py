@@ -189,8 +189,12 @@ class Uplink:
             self._in_flight.pop(sequence, None)
 
     def revive_dead_letters(self) -> int:
-        """Send again what was refused, say after a missing permission was granted; tells how many."""
-        revived = self._outbox.revive_dead_letters()
+        """Send again what was refused, say after a missing permission was granted; tells how many.
+
+        What a full disk has kept from becoming a dead letter is still in the outbox, and goes again as well.
+        """
+        revived = self._outbox.revive_dead_letters() + len(self._refused)
+        self._refused = {}
         self._known_sequence = 0
         return revived
 

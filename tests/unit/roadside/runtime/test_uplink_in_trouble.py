@@ -104,6 +104,20 @@ def test_an_acknowledgement_that_the_disk_does_not_take_is_remembered_and_settle
     assert (totals.messages, totals.acknowledged, totals.refused) == (0, 1, 1)
 
 
+def test_what_a_full_disk_kept_from_becoming_a_dead_letter_is_revived_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.queue(b"one")
+    bench.bus.fault = failing(BusRefusedError("no rights"))
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store.outbox, "settle", full_disk)
+        bench.pump()
+    bench.bus.fault = fine
+    assert bench.uplink.revive_dead_letters() == 1
+    bench.pump(DISK_RETRY_MS)
+    assert bench.take() == [b"one"]
+    assert bench.store.outbox.totals().dead_letters == 0
+
+
 def test_acknowledgements_of_the_unknown_are_ignored() -> None:
     bench = Bench()
     bench.acknowledge(1, 2, refused=((3, "no"),))
